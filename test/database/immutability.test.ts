@@ -1,0 +1,37 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cloneDatabase } from '../support/database.js';
+
+/** Bits of pg_trigger.tgtype. */
+const CHANGE_OF_A_ROW = 1 | 2 | 8 | 16; // ROW, BEFORE, DELETE, UPDATE
+const EMPTYING = 2 | 32; // BEFORE, TRUNCATE
+
+/** What is never changed: each table refuses every change of a row, and to be emptied, by triggers of its own. */
+describe('what is immutable', () => {
+  let database: Awaited<ReturnType<typeof cloneDatabase>>;
+  beforeAll(async () => {
+    database = await cloneDatabase();
+  });
+  afterAll(() => database?.drop());
+
+  it.each([
+    // Invariant 5: versions of catalogs and plans, usage, seals, issued revisions.
+    ...['catalog_versions', 'catalog_prices', 'catalog_models', 'catalog_aliases', 'catalog_match_rules'],
+    ...['catalog_fallback_providers', 'catalog_multipliers', 'catalog_source_books'],
+    ...['plan_versions', 'plan_assignments', 'usage_events', 'usage_payloads'],
+    ...['seals', 'invoices', 'invoice_lines', 'period_balances', 'credit_entries'],
+    // What seals take in, and what stands for the record.
+    ...['exchange_rates', 'adjustments', 'credit_grants', 'held_decisions', 'usage_voids', 'late_billings'],
+    ...['late_releases', 'invoice_correction_steps', 'period_timeline', 'audit_log', 'commands'],
+  ])('%s', async (table) => {
+    const { rows } = await database.pool.query<{ function: string; type: number }>(
+      `SELECT p.proname AS function, t.tgtype::int AS type FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+       WHERE t.tgrelid = $1::regclass AND NOT t.tgisinternal AND t.tgenabled = 'O' AND t.tgqual IS NULL
+         AND p.proname IN ('refuse_change', 'refuse_event_change')`,
+      [table],
+    );
+    const covers = (bits: number) => rows.some(({ type }) => (type & bits) === bits);
+    expect(covers(CHANGE_OF_A_ROW)).toBe(true);
+    expect(covers(EMPTYING)).toBe(true);
+    await expect(database.pool.query(`TRUNCATE ${table} CASCADE`)).rejects.toThrow('immutable');
+  });
+});

@@ -1,0 +1,56 @@
+import type { BudgetState } from '../contracts/period.js';
+import type { Budget } from '../contracts/plan.js';
+import { compare, multiply, parseDecimal } from '../money/fraction.js';
+
+/** What a period has spent so far: exact decimal strings in the budgets' currency. */
+export interface Spent {
+  cost: string;
+  charge: string;
+}
+
+/** A threshold that spending has reached. */
+export interface ReachedThreshold {
+  budget: Budget;
+  threshold: string;
+  spent: string;
+}
+
+/** All thresholds that are reached: spent >= threshold x amount, exactly. */
+export function reachedThresholds(budgets: readonly Budget[], spent: Spent): ReachedThreshold[] {
+  return budgets.flatMap((budget) =>
+    budget.thresholds
+      .filter((threshold) => isReached(budget, threshold, spent))
+      .map((threshold) => ({ budget, threshold, spent: spent[budget.measure] })),
+  );
+}
+
+function isReached(budget: Budget, threshold: string, spent: Spent): boolean {
+  const bound = multiply(parseDecimal(threshold), parseDecimal(budget.amount));
+  return compare(parseDecimal(spent[budget.measure]), bound) >= 0;
+}
+
+/** The state of each budget for a person: what is spent of it, which thresholds are reached and since when. */
+export function budgetStates(
+  budgets: readonly Budget[],
+  spent: Spent,
+  currency: string,
+  raised: ReadonlyMap<string, Date>,
+): BudgetState[] {
+  return budgets.map((budget) => ({
+    budget_id: budget.budget_id,
+    measure: budget.measure,
+    amount: budget.amount,
+    spent: spent[budget.measure],
+    currency,
+    thresholds: budget.thresholds.map((threshold) => ({
+      threshold,
+      reached: isReached(budget, threshold, spent),
+      raised_at: raised.get(alertKey(budget.budget_id, threshold))?.toISOString() ?? null,
+    })),
+  }));
+}
+
+/** Names one alert of a period. */
+export function alertKey(budgetId: string, threshold: string): string {
+  return `${budgetId} ${threshold}`;
+}

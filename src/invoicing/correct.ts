@@ -1,0 +1,119 @@
+import { formatMinor } from '../money/currency.js';
+import { isRefused } from '../stripe/stripe-errors.js';
+import {
+  type ComparedLine,
+  compareLines,
+  type EndedInvoice,
+  planCorrection,
+  supplementHash,
+  supplementLines,
+} from './correction-plan.js';
+import {
+  type Correction,
+  claimCorrection,
+  completeCorrection,
+  expectCorrecting,
+  readCorrection,
+  readCreditNotes,
+  readElected,
+  settleCorrection,
+  supersedeEarlier,
+} from './correction-store.js';
+import { CannotCorrect, endInvoice, readBooks } from './earlier-invoices.js';
+import { issueCredits } from './issue-credits.js';
+import { refreshInvoice } from './stripe-changes.js';
+import { type InvoiceToSubmit, type RevisionRef, readInvoiceToSubmit } from './submission-store.js';
+import { type SubmitDeps, type SubmitOutcome, type SubmitRef, submitInvoice } from './submit.js';
+import { step } from './submit-attempt.js';
+import { sweepSubmission } from './sweep-drafts.js';
+
+export type CorrectOutcome = SubmitOutcome | { outcome: 'corrected' };
+
+/**
+ * Moves Stripe from the earlier revisions of a period to this one (invariant 3): every invoice of theirs is brought to its
+ * end (paid, void or deleted) and read to be there; then, in one transaction, it is settled what stands and what has to
+ * follow: the whole revision as a new invoice, an invoice for the difference, or credit notes; these are made, each once;
+ * at last the books are read at Stripe and have to equal the revision. Resumable at every point.
+ * Throws `stripe_unavailable` for what a later call can do, `stale_inputs` when a later attempt or revision took over.
+ */
+export async function correctInvoice(deps: SubmitDeps, ref: SubmitRef): Promise<CorrectOutcome> {
+  const claim = await step(deps, 'claim correction', () => claimCorrection(deps.pool, ref));
+  const target = await readTarget(deps, ref);
+  const by = { key: target.key, attempt: claim.attempt };
+  try {
+    const correction = claim.settled_at === null ? await settle(deps, ref, claim, target) : claim;
+    if (claim.completed_at === null) await issueCredits(deps, ref, by);
+    const outcome: CorrectOutcome =
+      correction.invoice === 'none' ? { outcome: 'corrected' } : await submitInvoice(deps, ref);
+    if (outcome.outcome === 'parked' || claim.completed_at !== null) return outcome;
+    await checkBooks(deps, ref, target);
+    // The credit notes are at Stripe: what we know of their invoices follows.
+    for (const { stripe_invoice_id } of await readCreditNotes(deps.pool, ref))
+      await refreshInvoice(deps, stripe_invoice_id);
+    await step(deps, 'complete correction', () => completeCorrection(deps.pool, ref, claim.attempt));
+    return outcome;
+  } catch (error) {
+    if (!(error instanceof CannotCorrect) && !isRefused(error)) throw error;
+    await step(deps, 'park correction', () => expectCorrecting(deps.pool, ref, claim.attempt));
+    return { outcome: 'parked', reason: error.message };
+  }
+}
+
+/** The revision as composed, whatever of it has to be invoiced. */
+interface Target extends Pick<InvoiceToSubmit, 'key' | 'currency'> {
+  content_hash: string;
+  total: number;
+}
+
+async function readTarget(deps: SubmitDeps, ref: RevisionRef): Promise<Target> {
+  const { key, currency } = await readInvoiceToSubmit(deps.pool, ref);
+  const { rows } = await deps.pool.query<{ content_hash: string; total: number }>(
+    'SELECT content_hash, subtotal_minor AS total FROM invoices WHERE period_id = $1 AND revision = $2',
+    [ref.period_id, ref.revision],
+  );
+  return { key, currency, ...rows[0]! };
+}
+
+async function settle(deps: SubmitDeps, ref: SubmitRef, claim: Correction, target: Target): Promise<Correction> {
+  const earlier = await step(deps, 'supersede earlier', () => supersedeEarlier(deps.pool, ref));
+  const ended: EndedInvoice[] = [];
+  for (const { revision, elected_invoice_id: id } of earlier) {
+    // What losing attempts left: without an election none of it counts, and none of it can any more.
+    const { strangers } = await sweepSubmission(deps, { period_id: ref.period_id, revision });
+    if (strangers.length > 0) {
+      throw new CannotCorrect(`Stripe has issued ${strangers.join(', ')} for revision ${revision}, which is not ours.`);
+    }
+    if (id !== null) ended.push(await endInvoice(deps, id, { key: target.key, attempt: claim.attempt }));
+  }
+  const plan = planCorrection(ended, target.total, claim.refund);
+  const supplement =
+    plan.invoice === 'supplement' ? await describeSupplement(deps, ref, target, plan.invoice_amount) : null;
+  await step(deps, 'settle', () => settleCorrection(deps.pool, ref, ended, plan, supplement));
+  await expectCorrecting(deps.pool, ref, claim.attempt);
+  return readCorrection(deps.pool, ref);
+}
+
+async function describeSupplement(deps: SubmitDeps, ref: RevisionRef, target: Target, amount: number) {
+  const before = await readLines(deps, { ...ref, revision: ref.revision - 1 });
+  const lines = supplementLines(compareLines(before, await readLines(deps, ref)), amount);
+  return { lines, hash: supplementHash(target.content_hash, lines) };
+}
+
+/** The lines of an issued revision, as they are compared. */
+async function readLines({ pool }: Pick<SubmitDeps, 'pool'>, ref: RevisionRef): Promise<ComparedLine[]> {
+  const { rows } = await pool.query<ComparedLine>(
+    `SELECT l.kind, l.description, l.line_group AS group, l.amount_minor AS amount,
+            (i.content::jsonb->'lines'->(l.line_number - 1)->'plan') AS plan
+     FROM invoice_lines l JOIN invoices i USING (period_id, revision)
+     WHERE l.period_id = $1 AND l.revision = $2 ORDER BY l.line_number`,
+    [ref.period_id, ref.revision],
+  );
+  return rows;
+}
+
+async function checkBooks(deps: SubmitDeps, ref: RevisionRef, { total, currency }: Target): Promise<void> {
+  const books = await readBooks(deps, await readElected(deps.pool, ref));
+  if (books === total) return;
+  const [is, should] = [books, total].map((minor) => `${formatMinor(BigInt(minor), currency)} ${currency}`);
+  throw new CannotCorrect(`Stripe's invoices minus credit notes come to ${is}, revision ${ref.revision} to ${should}.`);
+}

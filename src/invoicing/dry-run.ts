@@ -1,0 +1,219 @@
+import type { CatalogCache } from '../catalog/catalog-cache.js';
+import { currentCatalogVersion } from '../catalog/catalog-store.js';
+import { canonicalJson, contentHash } from '../contracts/canonical-json.js';
+import type { DryRunPeriod, DryRunSide } from '../contracts/dry-run.js';
+import type { InvoiceContent } from '../contracts/invoice.js';
+import type { Plan } from '../contracts/plan.js';
+import type { UsageEvent } from '../contracts/usage-event.js';
+import { inTransaction, type Pool } from '../database/pool.js';
+import { countUsage } from '../ledger/count-usage.js';
+import { derivePricing } from '../ledger/derive-pricing.js';
+import { previewLateUsage } from '../ledger/late-usage.js';
+import { toPeriodInputs } from '../ledger/pricing-inputs.js';
+import {
+  END_OF_TRANSACTIONS,
+  readSeal,
+  readSealablePeriod,
+  readSealInputs,
+  type Seal,
+  type SealInputs,
+  setOf,
+} from '../ledger/seal.js';
+import { readTotals } from '../ledger/totals.js';
+import { type Currency, formatMinor, roundToMinor } from '../money/currency.js';
+import { parseDecimal } from '../money/fraction.js';
+import type { Period } from '../periods/period.js';
+import { baseFeeOf } from '../plans/plan-parts.js';
+import type { PricingResult } from '../pricing/pricing-result.js';
+import { composeSeal } from './compose-seal.js';
+import { type ComparedLine, compareLines } from './correction-plan.js';
+import { deriveLateLines } from './late-lines.js';
+import { previewInvoice } from './preview.js';
+
+/** What is supposed to be different, read from where it is kept and checked. */
+export interface DryRunTerms {
+  plan: { plan: Plan; version: number } | null;
+  catalog_version: number | null;
+  events: UsageEvent[];
+}
+
+export interface DryRunDeps {
+  pool: Pool;
+  catalogs: CatalogCache;
+  /** Hears how many events were read so far. */
+  onProgress?: (events: number) => void;
+}
+
+/**
+ * What a period's invoice would be under other terms, and how it differs from what it is: of a sealed period from the set
+ * and the inputs of its newest seal, of any other from what is committed now. The same deriving and composing as the real
+ * one; nothing is written. Throws what composing throws (`invalid_plan` for a plan in another currency,
+ * `no_exchange_rate`).
+ */
+export async function dryRunPeriod(deps: DryRunDeps, period: Period, terms: DryRunTerms): Promise<DryRunPeriod> {
+  const { customer_id, start_date, status } = period;
+  const before = await previewInvoice(deps, customer_id, start_date);
+  const isComposed = (await newestRevision(deps.pool, period.period_id)) !== null;
+  const { seal, pricing, added } = await deriveUnder(deps, period, terms);
+  const late = await deriveLateLines(deps, seal);
+  const counts = await countUsage(deps, seal.inputs, { ...setOf(seal), added });
+  const after = composeSeal(seal, pricing, late, counts).content;
+  const { currency } = after;
+  const known = await readTotals(deps.pool, period.period_id);
+  return {
+    customer_id,
+    start_date,
+    period: after.period,
+    status,
+    currency,
+    before: { ...sideOf(before, known?.held_events ?? 0), revision: isComposed ? before.revision : null },
+    after: sideOf(after, heldEvents(pricing)),
+    difference: differenceOf(before.total, after.total, currency),
+    events_added: added.length,
+    lines: differingLines(before, after),
+    invoice: after,
+    error: null,
+  };
+}
+
+/** The seal under the terms, and the pricing of its set with the events that are added to it. */
+async function deriveUnder(deps: DryRunDeps, period: Period, terms: DryRunTerms) {
+  const seal = changed(await readSealOrNow(deps, period), terms);
+  const added = await addable(deps.pool, period, terms.events);
+  const pricing = await derivePricing(deps, seal, { ...setOf(seal), added });
+  return { seal, pricing, added };
+}
+
+type SealLike = Omit<Seal, 'sealed_at' | 'composer_version'>;
+
+/** The newest seal; where there is none, what a seal would pin now, of all that is committed. */
+async function readSealOrNow({ pool, catalogs }: DryRunDeps, period: Period): Promise<SealLike> {
+  const { period_id } = period;
+  const seal = await readSeal(pool, period_id);
+  if (seal) return seal;
+  const catalogVersion = await currentCatalogVersion(pool);
+  const { inputs, inputs_hash } = await readSealInputs(
+    pool,
+    (await readSealablePeriod(pool, period_id))!,
+    catalogVersion,
+  );
+  const late = await inTransaction(pool, (client) => previewLateUsage(client, catalogs, period, catalogVersion));
+  return {
+    period_id,
+    revision: 1,
+    sealed_xid: END_OF_TRANSACTIONS,
+    catalog_version: catalogVersion,
+    inputs_hash,
+    inputs: { ...inputs, late },
+  };
+}
+
+function changed(seal: SealLike, { plan, catalog_version: version }: DryRunTerms): SealLike {
+  const catalogVersion = version ?? seal.catalog_version;
+  const inputs = plan === null ? seal.inputs : withPlan(seal.inputs, plan);
+  const pricing = { ...inputs.pricing, catalog_version: catalogVersion };
+  return {
+    ...seal,
+    catalog_version: catalogVersion,
+    inputs_hash: contentHash(pricing),
+    inputs: { ...inputs, pricing },
+  };
+}
+
+/** The inputs with one plan for all of the period, and for the one that follows. */
+function withPlan(inputs: SealInputs, { plan, version }: { plan: Plan; version: number }): SealInputs {
+  const { catalog_version, voided_to } = inputs.pricing;
+  const assigned = toPeriodInputs(
+    [{ plan, version, from: null }],
+    catalog_version,
+    inputs.decisions ?? [],
+    voided_to ?? 0,
+  );
+  const fee = baseFeeOf(plan);
+  return {
+    ...inputs,
+    pricing: assigned.inputs,
+    plans: assigned.plans,
+    ...(inputs.next
+      ? {
+          next: {
+            ...inputs.next,
+            plan_id: plan.plan_id,
+            version,
+            plan_name: plan.name ?? null,
+            advance_fee: fee?.timing === 'advance' ? fee.amount : null,
+          },
+        }
+      : {}),
+  };
+}
+
+/** Events of the request that would be usage of this period: the ledger takes each event once. */
+async function addable(pool: Pool, period: Period, events: UsageEvent[]): Promise<UsageEvent[]> {
+  const [from, to] = [period.starts_at.getTime(), period.ends_at.getTime()];
+  const own = new Map<string, UsageEvent>();
+  for (const event of events) {
+    const isInside = event.occurred_at_ms >= from && event.occurred_at_ms < to;
+    if (event.customer_id === period.customer_id && isInside && !own.has(event.event_id))
+      own.set(event.event_id, event);
+  }
+  if (own.size === 0) return [];
+  const { rows } = await pool.query<{ event_id: string }>(
+    'SELECT event_id FROM usage_events WHERE customer_id = $1 AND event_id = ANY($2::text[])',
+    [period.customer_id, [...own.keys()]],
+  );
+  for (const { event_id } of rows) own.delete(event_id);
+  return [...own.values()];
+}
+
+async function newestRevision(pool: Pool, periodId: number): Promise<number | null> {
+  const { rows } = await pool.query<{ revision: number | null }>(
+    'SELECT max(revision) AS revision FROM invoices WHERE period_id = $1',
+    [periodId],
+  );
+  return rows[0]!.revision;
+}
+
+function sideOf({ total, plans, catalog_version }: InvoiceContent, held: number): DryRunSide {
+  return { total, plans, catalog_version, held_events: held };
+}
+
+function heldEvents({ held }: PricingResult): number {
+  return held.reduce((events, group) => events + group.events, 0);
+}
+
+/** Lines that differ: what stands for the same is compared, whatever plan versions charged it. */
+function differingLines(before: InvoiceContent, after: InvoiceContent): DryRunPeriod['lines'] {
+  const { currency } = after;
+  const show = (minor: number) => formatMinor(BigInt(minor), currency);
+  return compareLines(sumOverPlans(before), sumOverPlans(after)).map((line) => ({
+    description: line.description,
+    before: show(line.before),
+    after: show(line.after),
+    difference: show(line.after - line.before),
+  }));
+}
+
+/** An invoice's lines, the parts of plans that followed each other added up under the wording of the first. */
+function sumOverPlans({ lines, currency }: InvoiceContent): ComparedLine[] {
+  const sums = new Map<string, ComparedLine>();
+  const seen = new Map<string, number>();
+  for (const { kind, group, plan, description, amount } of lines) {
+    const name = canonicalJson({ kind, group, plan });
+    const times = (seen.get(name) ?? 0) + 1;
+    seen.set(name, times);
+    const key = canonicalJson({ kind, group, times });
+    const sum = sums.get(key) ?? { kind, group, plan: null, description, amount: 0 };
+    sums.set(key, { ...sum, amount: sum.amount + Number(minorOf(amount, currency)) });
+  }
+  return [...sums.values()];
+}
+
+/** `after` minus `before`, amounts in major units of the currency. */
+export function differenceOf(before: string, after: string, currency: Currency): string {
+  return formatMinor(minorOf(after, currency) - minorOf(before, currency), currency);
+}
+
+export function minorOf(amount: string, currency: Currency): bigint {
+  return roundToMinor(parseDecimal(amount), currency);
+}

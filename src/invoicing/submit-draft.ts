@@ -1,0 +1,96 @@
+import type Stripe from 'stripe';
+import type { Plan } from '../contracts/plan.js';
+import type { StripeOptions } from '../contracts/stripe-options.js';
+import { stepKey } from '../stripe/idempotency-key.js';
+import { isMissingReference } from '../stripe/stripe-errors.js';
+import { lineChunks, META_GENERATION, META_HASH, META_INVOICE } from './draft-check.js';
+import { type InvoiceToSubmit, type RevisionRef, recordDraft } from './submission-store.js';
+import { call, type SubmitDeps, step } from './submit-attempt.js';
+
+export interface SubmitRef extends RevisionRef {
+  /** `draft` leaves the elected draft for a person to finalize at Stripe. */
+  mode: 'draft' | 'stripe';
+  collection: Plan['collection'];
+  /** Tax, footer, memo and fields, as the plan says. */
+  stripe?: StripeOptions | undefined;
+}
+
+/** One attempt at a submission. */
+export interface Attempt {
+  deps: SubmitDeps;
+  ref: SubmitRef;
+  invoice: InvoiceToSubmit;
+  /** Grows with each attempt; also the generation of the draft that it makes. */
+  number: number;
+  /** When the submission's first attempt began. */
+  startedAt: Date;
+}
+
+/** Ends an attempt with a reason for a person. */
+export class Parked extends Error {}
+
+/** Makes this generation's draft with all its lines. Nothing it does can collect money: `auto_advance` is off. */
+export async function makeDraft(attempt: Attempt, customer: string): Promise<string> {
+  const { deps, ref, invoice, number } = attempt;
+  const body: Stripe.InvoiceCreateParams = {
+    customer,
+    currency: invoice.currency,
+    auto_advance: false,
+    collection_method: ref.collection.method,
+    ...(ref.collection.method === 'send_invoice' ? { days_until_due: ref.collection.days_until_due } : {}),
+    pending_invoice_items_behavior: 'exclude',
+    // Keeps coupons of the customer out: discounts are lines that were composed.
+    discounts: '',
+    ...presentation(attempt),
+    metadata: {
+      [META_INVOICE]: invoice.key,
+      [META_HASH]: invoice.content_hash,
+      [META_GENERATION]: String(number),
+    },
+  };
+  const idempotencyKey = stepKey(invoice.key, number, 'create', body);
+  const draft = await create(attempt, body, idempotencyKey);
+  await step(deps, 'record draft', () => recordDraft(deps.pool, ref, number, draft.id));
+  for (const lines of lineChunks(invoice, ref.stripe?.default_tax_code)) {
+    const key = stepKey(invoice.key, number, 'lines', [draft.id, lines]);
+    // An outcome that stays unknown after the replay ends the attempt: the next one makes a draft of its own.
+    await call(deps, 'add lines', (sdk) => sdk.invoices.addLines(draft.id, { lines }, { idempotencyKey: key }));
+  }
+  return draft.id;
+}
+
+async function create(
+  { deps, invoice }: Attempt,
+  body: Stripe.InvoiceCreateParams,
+  idempotencyKey: string,
+): Promise<Stripe.Invoice> {
+  try {
+    return await call(deps, 'create draft', (sdk) => sdk.invoices.create(body, { idempotencyKey }));
+  } catch (error) {
+    if (!isMissingReference(error)) throw error;
+    throw new Parked(customerGone(invoice.customer_id, String(body.customer)));
+  }
+}
+
+export function customerGone(customerId: string, stripeCustomerId: string): string {
+  return `Stripe has no customer ${stripeCustomerId} (any more); give ${customerId} another one, and release the period.`;
+}
+
+/** What the plan says of the invoice beside its lines, and where its details can be read. */
+function presentation({ deps, ref, invoice }: Attempt): Partial<Stripe.InvoiceCreateParams> {
+  const { automatic_tax, footer, memo, custom_fields } = ref.stripe ?? {};
+  const details = deps.publicUrl === undefined ? undefined : detailsLink(deps.publicUrl, invoice, ref.revision);
+  const bottom = [footer, details].filter((part) => part !== undefined).join('\n');
+  return {
+    ...(automatic_tax === undefined ? {} : { automatic_tax: { enabled: automatic_tax } }),
+    ...(bottom === '' ? {} : { footer: bottom }),
+    ...(memo === undefined ? {} : { description: memo }),
+    ...(custom_fields === undefined ? {} : { custom_fields }),
+  };
+}
+
+/** Where every group of usage behind the invoice can be read. */
+function detailsLink(publicUrl: string, { customer_id, start_date }: InvoiceToSubmit, revision: number): string {
+  const path = `v1/periods/${customer_id}/${start_date}/invoices/${revision}/details.csv`;
+  return `Details of usage: ${new URL(path, publicUrl.endsWith('/') ? publicUrl : `${publicUrl}/`).href}`;
+}

@@ -1,0 +1,210 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { PeriodRef } from '../../src/contracts/engine.js';
+import type { PlanInput } from '../../src/contracts/plan.js';
+import { flushMeterEvents } from '../../src/invoicing/meter-flush.js';
+import { readPeriodView } from '../../src/invoicing/period-view.js';
+import { pricePeriod } from '../../src/ledger/price-period.js';
+import { voidUsage } from '../../src/ledger/void-usage.js';
+import { findPeriod } from '../../src/periods/period-store.js';
+import { publishPlan } from '../../src/plans/plan-store.js';
+import { type BillingRun, openBillingRun } from '../support/billing-run.js';
+import { customer, NOW_MS, publishBasics, settle } from '../support/ledger.js';
+
+describe('usage as meter events of Stripe', () => {
+  let run: BillingRun;
+  beforeAll(async () => {
+    run = await openBillingRun();
+    await publishBasics(run.pool);
+  });
+  afterAll(() => run.end());
+
+  const now = new Date(NOW_MS);
+  const november = (customer_id: string): PeriodRef => ({ customer_id, start_date: '2026-11-01' });
+  const deps = () => ({ ...run, heartbeat: () => undefined });
+  const at = <T>(work: (sdk: import('stripe').default) => Promise<T>) => run.stripe.call('by hand', {}, work);
+  const view = async (ref: PeriodRef) => (await readPeriodView(run.pool, ref.customer_id, ref.start_date)).meter_events;
+  const events = (stripeCustomer: string) =>
+    run.standIn.state().meter_events.filter(({ payload }) => payload.stripe_customer_id === stripeCustomer);
+
+  /** A customer on a metered plan with a meter of its own at Stripe. */
+  const metered = async (id: string, plan: Partial<PlanInput> = {}) => {
+    const event_name = `usage-${id}`;
+    await at((sdk) =>
+      sdk.billing.meters.create({ display_name: id, event_name, default_aggregation: { formula: 'sum' } }),
+    );
+    const made = await at((sdk) => sdk.customers.create({ name: id }));
+    const defaults = { plan_id: id, currency: 'usd', rules: [{ markup: '0.25' }], submission: 'meter_events' as const };
+    await publishPlan(run.pool, { ...defaults, meter_events: { event_name }, ...plan }, 'test');
+    await customer(run.pool, id, { plan_id: id, stripe_customer_id: made.id });
+    return { ref: november(id), stripe_customer: made.id };
+  };
+  const use = async (id: string, event_id: string, tokens: number) => {
+    await run.append([{ customer_id: id, event_id, usage: { input_tokens: tokens } }]);
+    await settle(run.pool);
+    await pricePeriod(run, (await findPeriod(run.pool, id, '2026-11-01'))!.period_id);
+  };
+  const flush = (at_ = now) => flushMeterEvents(deps(), { minutes: 0, now: at_ });
+
+  it('sends what was added since, and no invoice', async () => {
+    const { ref, stripe_customer } = await metered('charge');
+    await use('charge', 'a', 2_000_000);
+    await flush();
+    await flush();
+    await use('charge', 'b', 1_000_000);
+    await flush();
+    // 2 and 1 million tokens at 3 dollars and 25% on top: 7.50 and 3.75.
+    expect(events(stripe_customer).map(({ payload }) => payload.value)).toEqual(['750', '375']);
+    expect(events(stripe_customer).every(({ timestamp }) => timestamp * 1_000 === NOW_MS)).toBe(true);
+    await use('charge', 'c', 1_000);
+    expect(await run.close(ref)).toBe('invoiced');
+    expect(await view(ref)).toMatchObject({ ledger: '1125', sent: '1125', pending: '0' });
+    await flush();
+    expect(await view(ref)).toMatchObject({ event_name: 'usage-charge', counted: '1125', equal: true });
+    expect(run.standIn.state().invoices).toEqual([]);
+    // All sent and counted: nobody looks again.
+    const calls = run.standIn.state().requests.length;
+    await flush();
+    expect(run.standIn.state().requests).toHaveLength(calls);
+  });
+
+  it('counts a meter by dimensions', async () => {
+    const { ref, stripe_customer } = await metered('tokens', {
+      late_usage: 'rebill',
+      lines: { group_by: ['feature'] },
+      meter_events: { event_name: 'usage-tokens', value: 'input_tokens', dimensions: ['model_id', 'feature'] },
+    });
+    await run.append([
+      { customer_id: 'tokens', event_id: 'a', feature: 'chat', usage: { input_tokens: 100 } },
+      { customer_id: 'tokens', event_id: 'b', feature: 'chat', usage: { input_tokens: 20, output_tokens: 9 } },
+      { customer_id: 'tokens', event_id: 'c', usage: { input_tokens: 3 } },
+    ]);
+    await settle(run.pool);
+    await pricePeriod(run, (await findPeriod(run.pool, 'tokens', '2026-11-01'))!.period_id);
+    await flush();
+    const payloads = events(stripe_customer).map(({ payload }) => payload);
+    expect(payloads).toHaveLength(2);
+    expect(payloads).toEqual(
+      expect.arrayContaining([
+        { stripe_customer_id: stripe_customer, value: '120', model_id: 'claude-x', feature: 'chat' },
+        { stripe_customer_id: stripe_customer, value: '3', model_id: 'claude-x', feature: '' },
+      ]),
+    );
+    expect(await view(ref)).toMatchObject({ ledger: '123', sent: '123', counted: '123', equal: true });
+  });
+
+  it.each(['500_saved', '500_saved_after', '500_unsaved', 'reset_before', 'reset_after'] as const)(
+    'counts once where a call meets %s',
+    async (kind) => {
+      const id = `fault-${kind}`;
+      const { ref, stripe_customer } = await metered(id);
+      await use(id, 'a', 2_000_000);
+      run.standIn.faults.order({ match: { path: 'meter_events' }, kind, count: 2 });
+      await flush().catch(() => undefined);
+      run.standIn.faults.clear();
+      // Stripe replays a saved failure for as long as it keeps the key, and forgets it before the identifier matters.
+      run.standIn.advance(kind.startsWith('500_saved') ? 25 * 3_600_000 : 0);
+      await run.pool.query(
+        `UPDATE stripe_meter_events SET tried_at = now() WHERE period_id = (SELECT period_id FROM periods WHERE customer_id = $1)`,
+        [id],
+      );
+      await flush();
+      const known = await view(ref);
+      const counted = events(stripe_customer).reduce((sum, { payload }) => sum + Number(payload.value), 0);
+      expect(known!.counted).toBe(String(counted));
+      if (kind !== '500_saved_after') expect(known).toMatchObject({ sent: '750', counted: '750', equal: true });
+    },
+  );
+
+  it('takes an identifier that Stripe knows as sent', async () => {
+    const { ref, stripe_customer } = await metered('known');
+    await use('known', 'a', 2_000_000);
+    await flush();
+    // The answer was lost with the database's last second, and Stripe has forgotten the key but not the identifier.
+    await run.pool.query(
+      `UPDATE stripe_meter_events SET status = 'pending', sent_at = NULL, tried_at = $1
+       WHERE event_name = 'usage-known'`,
+      [now],
+    );
+    await run.pool.query(`UPDATE stripe_meter_periods SET completed_at = NULL`);
+    run.standIn.forgetKeys();
+    await flush();
+    expect(await view(ref)).toMatchObject({ sent: '750', counted: '750', equal: true });
+    expect(events(stripe_customer)).toHaveLength(1);
+  });
+
+  it('is told apart where Stripe counted something else', async () => {
+    const { ref, stripe_customer } = await metered('foreign');
+    await use('foreign', 'a', 2_000_000);
+    await at((sdk) =>
+      sdk.billing.meterEvents.create({
+        event_name: 'usage-foreign',
+        timestamp: NOW_MS / 1_000,
+        payload: { stripe_customer_id: stripe_customer, value: '50' },
+      }),
+    );
+    await flush();
+    expect(await view(ref)).toMatchObject({ ledger: '750', sent: '750', counted: '800', equal: false });
+  });
+
+  it('is shown as unsendable where Stripe takes it no more: too old, or no such meter', async () => {
+    const { ref } = await metered('old');
+    await use('old', 'a', 2_000_000);
+    await flush(new Date(Date.parse('2027-01-05T00:00:00Z')));
+    expect(await view(ref)).toMatchObject({ ledger: '750', sent: '0', unsendable: '750', equal: false });
+    const other = await metered('nowhere', { meter_events: { event_name: 'no-such-meter' } });
+    await use('nowhere', 'a', 2_000_000);
+    await flush();
+    expect(await view(other.ref)).toMatchObject({ unsendable: '750', counted: null, equal: null });
+  });
+
+  it('is not sent again when so long no answer came that Stripe has forgotten the identifier', async () => {
+    const { ref } = await metered('uncertain');
+    await use('uncertain', 'a', 2_000_000);
+    run.standIn.faults.order({ match: { path: 'meter_events' }, kind: '500_unsaved', count: 2 });
+    await expect(flush()).rejects.toMatchObject({ code: 'stripe_unavailable' });
+    await flush(new Date(NOW_MS + 24 * 3_600_000));
+    expect(await view(ref)).toMatchObject({ sent: '0', uncertain: '750', counted: '0', equal: false });
+  });
+
+  it('takes back what was too much: less in the ledger is a negative event', async () => {
+    const { ref, stripe_customer } = await metered('shrinks');
+    await use('shrinks', 'a', 2_000_000);
+    await flush();
+    await run.close(ref);
+    await voidUsage(run.pool, 'shrinks', 'a', { reason: 'wrong', actor: 'finance' });
+    expect(await run.rebill(ref)).toBe('invoiced');
+    expect(events(stripe_customer).map(({ payload }) => payload.value)).toEqual(['750', '-750']);
+    expect(await view(ref)).toMatchObject({ ledger: '0', sent: '0' });
+  });
+
+  it('needs a Stripe customer', async () => {
+    const { ref } = await metered('nobody');
+    await run.pool.query(`UPDATE customers SET stripe_customer_id = NULL WHERE customer_id = 'nobody'`);
+    await use('nobody', 'a', 2_000_000);
+    await expect(run.close(ref)).rejects.toThrow('the period is parked: nobody has no Stripe customer');
+  });
+
+  it('is refused in plans that say half of it', async () => {
+    const rules = [{ markup: '0.25' }];
+    const publish = (plan: Partial<PlanInput>) =>
+      publishPlan(run.pool, { plan_id: 'refused', currency: 'usd', rules, ...plan }, 'test');
+    const meter_events = { event_name: 'e' };
+    const submission = 'meter_events' as const;
+    for (const [plan, field] of [
+      [{ submission }, 'meter_events'],
+      [{ meter_events }, 'meter_events'],
+      [{ submission, meter_events: { ...meter_events, dimensions: ['model_id'] } }, 'meter_events.dimensions'],
+      [{ submission, meter_events: { ...meter_events, value: 'input_tokens' } }, 'late_usage'],
+      [
+        {
+          submission,
+          late_usage: 'rebill' as const,
+          meter_events: { ...meter_events, value: 'input_tokens', dimensions: ['feature'] },
+        },
+        'meter_events.dimensions[0]',
+      ],
+    ] as const) {
+      await expect(publish(plan as Partial<PlanInput>)).rejects.toMatchObject({ code: 'invalid_plan', field });
+    }
+  });
+});

@@ -1,0 +1,2 @@
+export { billingPeriod } from './billing-period.js';
+export { importPrices } from './import-prices.js';

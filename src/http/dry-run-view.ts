@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import type { DryRunPage } from '../contracts/dry-run.js';
+import { dateSchema, idSchema, instantSchema } from '../contracts/ids.js';
+import { PERIOD_STATUSES } from '../contracts/period.js';
+import { invoiceContentView } from './views.js';
+
+const decimal = z.string().regex(/^-?\d+(\.\d+)?$/);
+const count = z.number().int().nonnegative();
+const side = {
+  total: decimal,
+  plans: z.array(
+    z.strictObject({ plan_id: idSchema, version: z.number().int().positive(), from: z.string().nullable() }),
+  ),
+  catalog_version: z.number().int().positive(),
+  held_events: count,
+};
+
+export const dryRunPageView: z.ZodType<DryRunPage> = z.strictObject({
+  data: z.array(
+    z.strictObject({
+      customer_id: idSchema,
+      start_date: dateSchema,
+      period: z.strictObject({ start: instantSchema, end: instantSchema }),
+      status: z.enum(PERIOD_STATUSES),
+      currency: z.string(),
+      before: z.strictObject({ ...side, revision: z.number().int().positive().nullable() }).nullable(),
+      after: z.strictObject(side).nullable(),
+      difference: decimal.nullable(),
+      events_added: count,
+      lines: z.array(z.strictObject({ description: z.string(), before: decimal, after: decimal, difference: decimal })),
+      invoice: invoiceContentView.nullable(),
+      error: z.strictObject({ code: z.string(), detail: z.string() }).nullable(),
+    }),
+  ),
+  next_cursor: z.string().nullable(),
+  totals: z.array(
+    z.strictObject({
+      currency: z.string(),
+      periods: count,
+      failed: count,
+      before: decimal,
+      after: decimal,
+      difference: decimal,
+    }),
+  ),
+});

@@ -81,7 +81,9 @@ describe('who may use a route', () => {
 
   it('writes neither keys nor headers into the log', async () => {
     await api.call('GET', '/v1/periods');
-    const secret = api.keys.finance.split('_').at(-1)!;
+    // The secret is base64url and may hold `_` itself.
+    const secret = api.keys.finance.split('_').slice(3).join('_');
+    expect(secret.length).toBeGreaterThanOrEqual(43);
     expect(api.logs.join('')).not.toContain(secret);
     expect(api.logs.at(-1)).toContain(api.keys.finance.split('_')[2]);
   });

@@ -1,5 +1,6 @@
 import type { CatalogCache } from '../catalog/catalog-cache.js';
 import { currentCatalogVersion } from '../catalog/catalog-store.js';
+import { readPlace, writeCursor } from '../contracts/cursor.js';
 import type { HeldDecision } from '../contracts/held-decision.js';
 import type { Page, PageRequest } from '../contracts/page.js';
 import type { Plan } from '../contracts/plan.js';
@@ -127,7 +128,7 @@ export async function readAction(
     costs: sums.kinds(),
     calls: {
       data: calls.slice(from, end),
-      next_cursor: end < calls.length ? Buffer.from(`c${end}`).toString('base64url') : null,
+      next_cursor: end < calls.length ? writeCursor(`c${end}`) : null,
     },
   };
 }
@@ -206,9 +207,5 @@ function byKey([a]: [string, unknown], [b]: [string, unknown]): number {
 
 function readCursor(cursor: string | null): number {
   if (cursor === null) return 0;
-  const text = Buffer.from(cursor, 'base64url').toString();
-  if (!/^c\d{1,9}$/.test(text)) {
-    throw new CostplusError('invalid_request', 'The cursor is not one that this list gave.', { field: 'cursor' });
-  }
-  return Number(text.slice(1));
+  return Number(readPlace(cursor, /^c\d{1,9}$/).slice(1));
 }

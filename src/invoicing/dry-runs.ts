@@ -1,3 +1,4 @@
+import { readPlace, writeCursor } from '../contracts/cursor.js';
 import type { DryRunChange, DryRunPage, DryRunPeriod, DryRunRequest } from '../contracts/dry-run.js';
 import type { Queryable } from '../database/pool.js';
 import { CostplusError } from '../errors/error.js';
@@ -55,7 +56,7 @@ async function dryRunPage(deps: DryRunDeps, request: DryRunRequest, terms: DryRu
     if (events >= DRY_RUN_PAGE_EVENTS_COUNT) break;
   }
   const hasMore = last !== undefined && last !== periods.at(-1);
-  const next = hasMore ? Buffer.from(`d${last!.period_id}`).toString('base64url') : null;
+  const next = hasMore ? writeCursor(`d${last!.period_id}`) : null;
   return { data, next_cursor: next, totals: totalsOf(data) };
 }
 
@@ -163,9 +164,5 @@ export function totalsOf(periods: readonly DryRunPeriod[]): DryRunPage['totals']
 
 function readCursor(cursor: string | undefined): number {
   if (cursor === undefined) return 0;
-  const text = Buffer.from(cursor, 'base64url').toString();
-  if (!/^d\d{1,15}$/.test(text)) {
-    throw new CostplusError('invalid_request', 'The cursor is not one that this list gave.', { field: 'cursor' });
-  }
-  return Number(text.slice(1));
+  return Number(readPlace(cursor, /^d\d{1,15}$/).slice(1));
 }

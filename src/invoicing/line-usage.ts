@@ -1,4 +1,5 @@
 import type { CatalogCache } from '../catalog/catalog-cache.js';
+import { readPlace, writeCursor } from '../contracts/cursor.js';
 import type { InvoiceContent, InvoiceLine } from '../contracts/invoice.js';
 import type { Page, PageRequest } from '../contracts/page.js';
 import type { Pool } from '../database/pool.js';
@@ -161,14 +162,10 @@ function toPage(rows: ChargedRow[], limit: number, isInLine: (charged: ChargedEv
         ],
   );
   const last = rows.length > limit ? rows[limit - 1] : undefined;
-  return { data, next_cursor: last ? Buffer.from(`e${last.row.event_id}`).toString('base64url') : null };
+  return { data, next_cursor: last ? writeCursor(`e${last.row.event_id}`) : null };
 }
 
 function readCursor(cursor: string | null): string {
   if (cursor === null) return '';
-  const text = Buffer.from(cursor, 'base64url').toString();
-  if (!/^e[A-Za-z0-9._:-]{1,128}$/.test(text)) {
-    throw new CostplusError('invalid_request', 'The cursor is not one that this list gave.', { field: 'cursor' });
-  }
-  return text.slice(1);
+  return readPlace(cursor, /^e[A-Za-z0-9._:-]{1,128}$/).slice(1);
 }

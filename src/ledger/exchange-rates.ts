@@ -1,7 +1,7 @@
+import { readPlace, writeCursor } from '../contracts/cursor.js';
 import type { ExchangeRate, ExchangeRateBody } from '../contracts/exchange-rate.js';
 import type { Page, PageRequest } from '../contracts/page.js';
 import { inTransaction, type Pool, type Queryable } from '../database/pool.js';
-import { CostplusError } from '../errors/error.js';
 
 interface Row extends Omit<ExchangeRate, 'effective_from' | 'published_at'> {
   effective_from: Date;
@@ -58,7 +58,7 @@ export async function listExchangeRates(
   );
   const data = rows.slice(0, page.limit).map(toRate);
   const last = rows.length > page.limit ? data.at(-1) : undefined;
-  return { data, next_cursor: last ? Buffer.from(`r${last.rate_id}`).toString('base64url') : null };
+  return { data, next_cursor: last ? writeCursor(`r${last.rate_id}`) : null };
 }
 
 /** The rates into a currency that are in force at an instant, by the currency they are from; its own is "1". */
@@ -78,9 +78,5 @@ function toRate(row: Row): ExchangeRate {
 
 function readCursor(cursor: string | null): number | null {
   if (cursor === null) return null;
-  const text = Buffer.from(cursor, 'base64url').toString();
-  if (!/^r\d{1,15}$/.test(text)) {
-    throw new CostplusError('invalid_request', 'The cursor is not one that this list gave.', { field: 'cursor' });
-  }
-  return Number(text.slice(1));
+  return Number(readPlace(cursor, /^r\d{1,15}$/).slice(1));
 }

@@ -1,5 +1,6 @@
 import type { CatalogCache } from '../catalog/catalog-cache.js';
 import { currentCatalogVersion } from '../catalog/catalog-store.js';
+import { readPlace, writeCursor } from '../contracts/cursor.js';
 import type { Page, PageRequest } from '../contracts/page.js';
 import type { Pool } from '../database/pool.js';
 import { CostplusError } from '../errors/error.js';
@@ -89,14 +90,10 @@ function toHeldEvent(row: StoredUsageRow, reason: string, meter: string | null):
 
 function nextCursor(rows: { event_id: string }[], limit: number): string | null {
   const last = rows.length > limit ? rows[limit - 1] : undefined;
-  return last ? Buffer.from(`h${last.event_id}`).toString('base64url') : null;
+  return last ? writeCursor(`h${last.event_id}`) : null;
 }
 
 function readCursor(cursor: string | null): string {
   if (cursor === null) return '';
-  const text = Buffer.from(cursor, 'base64url').toString();
-  if (!/^h[A-Za-z0-9._:-]{1,128}$/.test(text)) {
-    throw new CostplusError('invalid_request', 'The cursor is not one that this list gave.', { field: 'cursor' });
-  }
-  return text.slice(1);
+  return readPlace(cursor, /^h[A-Za-z0-9._:-]{1,128}$/).slice(1);
 }

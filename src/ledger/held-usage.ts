@@ -1,7 +1,7 @@
+import { readPlace, writeCursor } from '../contracts/cursor.js';
 import type { Page, PageRequest } from '../contracts/page.js';
 import type { PeriodStatus } from '../contracts/period.js';
 import type { Queryable } from '../database/pool.js';
-import { CostplusError } from '../errors/error.js';
 
 /** Held usage of one kind: a reason and a model in a period of a customer. */
 export interface HeldGroupView {
@@ -82,7 +82,7 @@ export async function listHeldUsage(
   const last = rows.length > request.limit ? data.at(-1) : undefined;
   return {
     data: data.map(({ place: _place, decisions, ...group }) => ({ ...group, decisions: decisions.map(Number) })),
-    next_cursor: last ? Buffer.from(last.place).toString('base64url') : null,
+    next_cursor: last ? writeCursor(last.place) : null,
   };
 }
 
@@ -113,9 +113,5 @@ export async function countHeldModels(
 
 function readCursor(cursor: string | null): string {
   if (cursor === null) return '';
-  const text = Buffer.from(cursor, 'base64url').toString();
-  if (!/^(p\d{25}|u[A-Za-z0-9._:-]{1,128}\n[^\n]{0,200}\n[^\n]{1,200})$/.test(text)) {
-    throw new CostplusError('invalid_request', 'The cursor is not one that this list gave.', { field: 'cursor' });
-  }
-  return text;
+  return readPlace(cursor, /^(p\d{25}|u[A-Za-z0-9._:-]{1,128}\n[^\n]{0,200}\n[^\n]{1,200})$/);
 }

@@ -1,3 +1,4 @@
+import { readPlace, writeCursor } from '../contracts/cursor.js';
 import type { Page, PageRequest } from '../contracts/page.js';
 import type { PeriodStatus, TimelineEntry } from '../contracts/period.js';
 import type { Queryable } from '../database/pool.js';
@@ -37,7 +38,7 @@ export async function listPeriods(
   );
   const data = rows.slice(0, request.limit);
   const last = rows.length > request.limit ? data.at(-1) : undefined;
-  return { data, next_cursor: last ? Buffer.from(`p${last.period_id}`).toString('base64url') : null };
+  return { data, next_cursor: last ? writeCursor(`p${last.period_id}`) : null };
 }
 
 /**
@@ -100,9 +101,5 @@ export async function readTimeline(database: Queryable, periodId: number, limit:
 
 function readCursor(cursor: string | null): number | null {
   if (cursor === null) return null;
-  const text = Buffer.from(cursor, 'base64url').toString();
-  if (!/^p\d{1,15}$/.test(text)) {
-    throw new CostplusError('invalid_request', 'The cursor is not one that this list gave.', { field: 'cursor' });
-  }
-  return Number(text.slice(1));
+  return Number(readPlace(cursor, /^p\d{1,15}$/).slice(1));
 }

@@ -1,4 +1,5 @@
 import { contentHash } from '../contracts/canonical-json.js';
+import { readPlace, writeCursor } from '../contracts/cursor.js';
 import { ID_PATTERN } from '../contracts/ids.js';
 import type { Page, PageRequest } from '../contracts/page.js';
 import { type Plan, type PlanVersion, planSchema } from '../contracts/plan.js';
@@ -65,7 +66,7 @@ export async function listPlans(database: Queryable, page: PageRequest): Promise
   );
   const data = rows.slice(0, page.limit).map(toPlanVersion);
   const last = rows.length > page.limit ? data.at(-1) : undefined;
-  return { data, next_cursor: last ? Buffer.from(last.plan_id).toString('base64url') : null };
+  return { data, next_cursor: last ? writeCursor(last.plan_id) : null };
 }
 
 function parsePlan(body: unknown): Plan {
@@ -121,9 +122,5 @@ function toPlanVersion(row: PlanVersionRow): PlanVersion {
 }
 
 function readCursor(cursor: string): string {
-  const planId = Buffer.from(cursor, 'base64url').toString();
-  if (!ID_PATTERN.test(planId)) {
-    throw new CostplusError('invalid_request', 'The cursor is not one that this list gave.', { field: 'cursor' });
-  }
-  return planId;
+  return readPlace(cursor, ID_PATTERN);
 }

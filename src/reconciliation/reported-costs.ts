@@ -1,6 +1,6 @@
+import { readPlace, writeCursor } from '../contracts/cursor.js';
 import type { Page, PageRequest } from '../contracts/page.js';
 import type { Queryable } from '../database/pool.js';
-import { CostplusError } from '../errors/error.js';
 import { format, fromExactText } from '../money/fraction.js';
 import type { ReportedGroup } from '../pricing/pricing-result.js';
 import { ReportedCosts } from '../pricing/reported-costs.js';
@@ -56,7 +56,7 @@ export async function listReportedCosts(
   const last = keys.length > page.limit ? shown.at(-1) : undefined;
   return {
     data: shown.map((place) => toView(groups.get(place)!, tolerance)),
-    next_cursor: last === undefined ? null : Buffer.from(last).toString('base64url'),
+    next_cursor: last === undefined ? null : writeCursor(last),
   };
 }
 
@@ -98,9 +98,5 @@ function toView(group: ReportedGroup, tolerance: string): ReportedCostView {
 
 function readCursor(cursor: string | null): string {
   if (cursor === null) return '';
-  const text = Buffer.from(cursor, 'base64url').toString();
-  if (!/^[^\n]{1,200}\n[^\n]{1,200}\n[^\n]{0,128}\n[a-z]{3}\n[a-z]{3}$/.test(text)) {
-    throw new CostplusError('invalid_request', 'The cursor is not one that this list gave.', { field: 'cursor' });
-  }
-  return text;
+  return readPlace(cursor, /^[^\n]{1,200}\n[^\n]{1,200}\n[^\n]{0,128}\n[a-z]{3}\n[a-z]{3}$/);
 }

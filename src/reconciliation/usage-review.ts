@@ -1,6 +1,6 @@
+import { readPlace, writeCursor } from '../contracts/cursor.js';
 import type { Page, PageRequest } from '../contracts/page.js';
 import type { Queryable } from '../database/pool.js';
-import { CostplusError } from '../errors/error.js';
 import type { ReviewGroup } from '../pricing/pricing-result.js';
 
 /** Priced usage to look through, over all customers of the filter. */
@@ -43,7 +43,7 @@ export async function listUsageReview(
   const last = rows.length > page.limit ? data.at(-1) : undefined;
   return {
     data: data.map(({ place: _place, ...group }) => group),
-    next_cursor: last === undefined ? null : Buffer.from(last.place).toString('base64url'),
+    next_cursor: last === undefined ? null : writeCursor(last.place),
   };
 }
 
@@ -53,9 +53,5 @@ const PLACE_SQL = `concat_ws(E'\\n', g->>'provider', g->>'model_id', g->>'priced
 
 function readCursor(cursor: string | null): string {
   if (cursor === null) return '';
-  const text = Buffer.from(cursor, 'base64url').toString();
-  if (!/^([^\n]{1,200}\n){3}[a-z_]{1,20}\n[^\n]{0,200}$/.test(text)) {
-    throw new CostplusError('invalid_request', 'The cursor is not one that this list gave.', { field: 'cursor' });
-  }
-  return text;
+  return readPlace(cursor, /^([^\n]{1,200}\n){3}[a-z_]{1,20}\n[^\n]{0,200}$/);
 }

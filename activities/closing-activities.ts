@@ -18,8 +18,8 @@ export interface ClosingDeps {
   catalogs: CatalogCache;
   /** Null where no Stripe account is configured: invoices to submit are parked then, and say so. */
   stripe: SubmitDeps['stripe'] | null;
-  /** Where customers reach the API, for the footer of invoices. */
-  publicUrl?: string | undefined;
+  /** Makes the links to details in the footer of invoices. */
+  detailsLinks?: SubmitDeps['detailsLinks'];
   /** Hears of each invoice that still waits for approval, when somebody is to be reminded of it. */
   onApprovalReminder?: (reminder: ApprovalReminder) => void;
 }
@@ -57,7 +57,7 @@ export function createClosingActivities(deps: ClosingDeps): ClosingActivities {
       const context = Context.current();
       const heartbeat = (detail: unknown) => context.heartbeat(detail);
       return submitPeriod(
-        { pool, stripe, publicUrl: deps.publicUrl, heartbeat, signal: context.cancellationSignal },
+        { pool, stripe, detailsLinks: deps.detailsLinks, heartbeat, signal: context.cancellationSignal },
         ref,
       );
     },

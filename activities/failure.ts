@@ -1,12 +1,14 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { CostplusError } from '../src/errors/error.js';
+import { asRestored } from '../src/ledger/origin.js';
 
 /**
  * The failure that Temporal is told of: its type is the error's code, so that workflows and the UI can tell them apart,
  * and what retrying cannot fix is not retried. Messages of costplus' own errors hold no payloads; of any other error
  * only its class is told, since failures stand in history (the log has the whole).
  */
-export function toFailure(error: unknown): unknown {
+export function toFailure(thrown: unknown): unknown {
+  const error = asRestored(thrown) ?? thrown;
   if (error instanceof ApplicationFailure) return error;
   if (error instanceof CostplusError) {
     return withoutStack({

@@ -1,10 +1,10 @@
-import { Context } from '@temporalio/activity';
+import { CancelledFailure, Context } from '@temporalio/activity';
 import { ACTIVITY_HEARTBEAT_MILLISECONDS, ACTIVITY_SILENT_MINUTES } from '../src/limits.js';
 
 /**
  * Heartbeats while the work runs. A query that searches or sorts a large period answers nothing for minutes, and must not
  * look like a dead worker; one that has said nothing for ACTIVITY_SILENT_MINUTES hangs, and is given up. The work tells how
- * many events it has read, which the heartbeats carry.
+ * many events it has read, which the heartbeats carry; an attempt that is given up, or whose worker stops, ends there.
  */
 export async function heartbeating<T>(
   work: (onProgress: (events: number) => void) => Promise<T>,
@@ -21,6 +21,7 @@ export async function heartbeating<T>(
   }, times.everyMs);
   try {
     return await work((events) => {
+      if (context.cancellationSignal.aborted) throw new CancelledFailure('the attempt was given up');
       read = events;
       heardAt = performance.now();
     });

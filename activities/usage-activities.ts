@@ -5,9 +5,11 @@ import { endWaitForHeld } from '../src/closing/held-at-close.js';
 import { markOpened, readPeriodRow, readPeriodState } from '../src/closing/period-state.js';
 import type { BillingPeriodActivities } from '../src/contracts/engine.js';
 import type { Pool } from '../src/database/pool.js';
+import { noteLateUsage } from '../src/invoicing/late-so-far.js';
 import type { Appender } from '../src/ledger/append.js';
 import { pricePeriod } from '../src/ledger/price-period.js';
 import { receiveSignalledBatch } from '../src/ledger/receive-signal.js';
+import { readTotals } from '../src/ledger/totals.js';
 import type { ReportedGroup } from '../src/pricing/pricing-result.js';
 import type { Sources } from '../src/sources/sources.js';
 import { heartbeating } from './heartbeat.js';
@@ -42,7 +44,11 @@ export function createUsageActivities(deps: UsageDeps): UsageActivities {
       await markOpened(deps.pool, ref);
       const period = await readPeriodRow(deps.pool, ref);
       const { period_id } = period;
-      const totals = await heartbeating((onProgress) => pricePeriod({ ...deps, onProgress }, period_id));
+      const totals = await heartbeating(async (onProgress) => {
+        await pricePeriod({ ...deps, onProgress }, period_id);
+        await noteLateUsage(deps, period_id);
+        return readTotals(deps.pool, period_id);
+      });
       await endWaitForHeld(deps.pool, period, totals?.held_events ?? 0);
       return {
         ...(await readPeriodState(deps.pool, ref)),

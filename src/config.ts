@@ -30,9 +30,16 @@ const environmentSchema = z.object({
   STRIPE_API_BASE: z.url().optional(),
   /** Signing secret of the webhook endpoint (`whsec_...`). */
   STRIPE_WEBHOOK_SECRET: z.string().min(1).optional(),
+  /** Signing secret of the event destination (`whsec_...`) that delivers thin events about meters. */
+  STRIPE_EVENT_DESTINATION_SECRET: z.string().min(1).optional(),
   STRIPE_CALLS_PER_SECOND: z.coerce.number().positive().max(100).default(STRIPE_RATE_DEFAULT_PER_SECOND),
   /** Where customers reach the API from outside: the footer of invoices links to their details there. */
   PUBLIC_URL: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
+  /** Former values of COSTPLUS_ENCRYPTION_KEY with commas between: links to details that were made under them still open. */
+  DETAILS_LINK_OLD_KEYS: z
+    .string()
+    .refine((text) => text.split(',').every(isKey), 'must be keys of 32 bytes in base64 with commas between')
+    .optional(),
   HOST: z.string().min(1).default('127.0.0.1'),
   PORT: port.default(8080),
   /** Where the worker serves /metrics and /healthz; 0 chooses a free port. */
@@ -40,10 +47,7 @@ const environmentSchema = z.object({
   /** State of the one-command stack: databases, the engine's binary, dev.json. */
   COSTPLUS_HOME: z.string().min(1).default(join(homedir(), '.costplus')),
   /** 32 bytes in base64: seals the signing secrets of usage sources in the database. */
-  COSTPLUS_ENCRYPTION_KEY: z
-    .string()
-    .refine((text) => Buffer.from(text, 'base64').length === 32, 'must be 32 bytes in base64')
-    .optional(),
+  COSTPLUS_ENCRYPTION_KEY: z.string().refine(isKey, 'must be 32 bytes in base64').optional(),
   EVENT_AGE_DAYS: z.coerce.number().int().min(1).max(3_650).default(EVENT_AGE_DEFAULT_DAYS),
   RELAY_SIGNALS_PER_SECOND: z.coerce.number().positive().max(10_000).default(RELAY_SIGNALS_DEFAULT_PER_SECOND),
   /** Documents of price sources that `importPrices` looks at: `litellm=https://...,openrouter=/path.json`, or JSON. */
@@ -65,6 +69,10 @@ const environmentSchema = z.object({
   TEMPORAL_CLI_PATH: z.string().min(1).optional(),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
+
+function isKey(text: string): boolean {
+  return Buffer.from(text, 'base64').length === 32;
+}
 
 /** The names of all of them, for checks of what passes them on (documentation, compose file). */
 export const ENVIRONMENT_NAMES: readonly string[] = Object.keys(environmentSchema.shape);

@@ -108,22 +108,45 @@ export const APPEND_QUEUE_EVENTS_COUNT = 50_000;
 export const CHUNK_COLLISION_RETRIES_COUNT = 5;
 /** A chunk whose customers changed between planning and its transaction is planned again this often. */
 export const CHUNK_STALE_RETRIES_COUNT = 10;
-/** Late usage of one sealed period that one seal takes in; more waits for the next one. Some hundred bytes each, in memory. */
-export const LATE_DECISIONS_COUNT = 50_000;
+/** Late usage of one sealed period that one seal takes in; more waits for the next one, and is listed. Some tens of bytes
+ * each, in memory, and some seconds in all: a seal that decides holds its period's appends back. */
+export const LATE_DECISIONS_COUNT = 500_000;
 /** Sealed periods with late usage that one list shows, and one run of the automatic re-billing looks at. */
 export const LATE_PERIODS_COUNT = 500;
 /** Late usage gathers this long before its period is billed again by itself: one correction for a burst of stragglers. */
 export const LATE_REBILL_GATHER_MINUTES = 60;
 /** How often periods with late usage to bill again are looked for. */
 export const LATE_REBILL_SWEEP_MINUTES = 5;
+/** An open period looks for late usage that it would carry at most this often, whatever number of nudges it gets. */
+export const LATE_TOTALS_SECONDS = 60;
+/** How often open periods are looked for whose totals do not have late usage yet that they would carry. */
+export const LATE_TOTALS_SWEEP_MINUTES = 5;
+/** Late usage of a customer whose billing has ended is billed again in its own period for this long after the period's seal,
+ * as long as usage may be sent after it happened by default; later it waits for a person. */
+export const LATE_AFTER_END_DAYS = 35;
+/** A closing period that waits for an earlier one is woken when that is composed; should this be missed, it looks itself. */
+export const WAITING_RECHECK_HOURS = 6;
+/** A submission whose time ran out while its run continued as new is tried for this long more. */
+export const SUBMISSION_LAST_MINUTES = 10;
 /** Lines that late usage takes on an invoice; a line for each period it happened in, the rest in one. */
 export const LATE_LINES_COUNT = 12;
+/** Chunks of waiting usage that `PUT /v1/customers` places itself, about a second of work; the relay's sweep goes on. */
+export const PLACE_REQUEST_CHUNKS_COUNT = 5;
+/** A period that is due while usage of its time is still being placed waits this long, and is looked at again ... */
+export const PLACE_POSTPONE_MINUTES = 1;
+/** ... for at most this long after its end (or the making of its row, if later): what comes later is late usage. */
+export const PLACE_POSTPONE_HOURS = 24;
 /** Customers whose waiting usage one sweep places; the next sweep takes the next ones. */
 export const PLACE_CUSTOMERS_COUNT = 200;
 /** Chunks of waiting usage that one sweep places, some seconds of work: the relay that sweeps has nudges to send. */
 export const PLACE_SWEEP_CHUNKS_COUNT = 50;
 /** Events read at a time when a period is priced: bounds memory, and is the interval of heartbeats. */
 export const PRICING_READ_EVENTS_COUNT = 10_000;
+/** Events of one slice of pricing, some seconds of work: it is committed by itself, and an attempt that ends early loses
+ * no more. */
+export const PRICING_SLICE_EVENTS_COUNT = 500_000;
+/** Events whose actions are counted in one transaction: bounds the memory for their ids. */
+export const ACTIONS_SLICE_EVENTS_COUNT = 100_000;
 /** Incremental pricing runs of one period before they are folded into one. */
 export const PRICING_RUNS_COMPACT_COUNT = 16;
 
@@ -172,6 +195,9 @@ export const DRY_RUN_PAGE_EVENTS_COUNT = 200_000;
 export const DRY_RUN_PERIOD_EVENTS_COUNT = 5_000_000;
 /** Events that a request adds. */
 export const DRY_RUN_EVENTS_COUNT = EVENTS_PER_REQUEST_COUNT;
+/** The cursor of a dry run holds what the last period of its page would have left: OPEN_GRANTS_COUNT grants on two sides are
+ * 11,000 characters. */
+export const DRY_RUN_CURSOR_CHARS = 16_384;
 
 // ---- relay ---------------------------------------------------------------------------------------------------------
 /** How often the relay looks for unpriced usage. */
@@ -209,8 +235,13 @@ export const WORKER_ACTIVITIES_COUNT = 50;
 export const WORKER_POLLERS_COUNT = 10;
 /** A cached idle workflow costs about 300 KB in the worker: 1,000 are 300 MB, and most periods are idle. */
 export const WORKER_CACHED_WORKFLOWS_COUNT = 1_000;
-/** Activities mostly wait for Stripe or the engine; each uses one connection, pricing for as long as it reads. */
-export const WORKER_DATABASE_CONNECTIONS_COUNT = 20;
+/** Activities mostly wait for Stripe or the engine. Each holds one connection at a time and waits for no second one while
+ * it does; long reads of usage take at most half of a pool's (src/database/turns.ts). */
+export const WORKER_DATABASE_CONNECTIONS_COUNT = 24;
+/** Jobs of a worker that hold a connection for their lock and work on another one: the relay, meter events, polling Stripe. */
+export const WORKER_LOCK_JOBS_COUNT = 3;
+/** The API's: four appends, long previews on half of them, short reads. */
+export const API_DATABASE_CONNECTIONS_COUNT = 16;
 /** How often an activity that reads a period says that it is alive; the engine gives it up after 30 s without a word. */
 export const ACTIVITY_HEARTBEAT_MILLISECONDS = 5_000;
 /** The longest that one query of it may search or sort without a row: 100 million events take about two minutes. */
@@ -243,8 +274,10 @@ export const SEATS_INCLUDED_COUNT = 1_000_000;
 export const ADJUSTMENTS_COUNT = 20;
 /** Lines of prepaid credits on one invoice: beyond as many grants that pay for it they are folded into one. */
 export const CREDIT_LINES_COUNT = 20;
-/** Exchange rates of one publication: all pairs of a bank's daily list. */
-export const EXCHANGE_RATES_COUNT = 500;
+/** Exchange rates of one publication: a pair's rates of each working day since 1999, as the European Central Bank lists them. */
+export const EXCHANGE_RATES_COUNT = 10_000;
+/** Lines at fault that an import of exchange rates names. */
+export const IMPORT_FAULTS_SHOWN_COUNT = 20;
 /** Open grants of one customer: all of them stand in each seal. */
 export const OPEN_GRANTS_COUNT = 200;
 /** Lines of base fees on one invoice: beyond as many changes of plan in one period they are folded into one. */
@@ -304,10 +337,26 @@ export const STRIPE_REFRESH_TRIES_COUNT = 5;
 export const STRIPE_SETTLE_TRIES_COUNT = 5;
 /** A credit note's key is used until no request under it can still be on its way: far beyond a request's deadline. */
 export const CREDIT_NOTE_KEY_MINUTES = 15;
+/** Lines of one credit note: Stripe takes them in the URL of its preview, at about 120 bytes each. */
+export const CREDIT_NOTE_LINES_COUNT = 40;
+/** Previews that look for the amounts of lines which come to a net amount with the tax that they contain. */
+export const CREDIT_NOTE_FIT_TRIES_COUNT = 4;
+/** Lines of a period on a subscription's invoice: of Stripe's 250 items, 50 are left to the subscription's own prices (at
+ * most 20), its prorations, and corrections of earlier periods. */
+export const SUBSCRIPTION_LINES_COUNT = 200;
+/** Keys of one generation of subscription lines: used in the first half of this time, dead at its end, when no request
+ * under them can still be on its way. */
+export const SUBSCRIPTION_KEY_MINUTES = 15;
+/** A subscription's draft takes lines only while it stays a draft for longer than a generation's keys are used. */
+export const SUBSCRIPTION_DRAFT_MINUTES = 15;
+/** Periods that one sweep looks at for left-over lines: about two calls each. */
+export const SUBSCRIPTION_SWEEP_COUNT = 100;
 /** Clock skew allowed when Stripe is listed for invoices made since its period began. */
 export const STRIPE_CLOCK_SKEW_SECONDS = 300;
 /** Submissions that one sweep for left-over drafts looks at: about one call each. */
 export const STRIPE_SWEEP_COUNT = 100;
+/** Submissions in a row that a sweep fails at before it takes Stripe for away. */
+export const STRIPE_SWEEP_FAILURES_COUNT = 3;
 /** How often invoices that can still change are read again at Stripe, where no webhook told of them. */
 export const STRIPE_POLL_MINUTES = 5;
 /** ... each of them this long after it was last read: webhooks are quicker where they come, and are retried for days. */
@@ -336,6 +385,10 @@ export const METER_SWEEP_MINUTES = 5;
 export const METER_EVENT_AGE_DAYS = 34;
 /** Stripe knows an identifier for at least 24 hours: only so long is it safe to send it again. */
 export const METER_EVENT_RETRY_HOURS = 23;
+/** Stripe takes a meter event back within 24 hours of receiving it; one less, for the way there. */
+export const METER_CANCEL_HOURS = 23;
+/** Stripe adds meter events up some time after it took them: a count that differs counts only so long after the last. */
+export const METER_COUNT_SETTLE_MINUTES = 60;
 /** Stripe: digits of a value, characters of a meter's event name. */
 export const METER_EVENT_DIGITS_COUNT = 15;
 export const METER_EVENT_NAME_CHARS = 100;
@@ -395,6 +448,16 @@ const relations: [boolean, string][] = [
   [PRICE_DOCUMENT_BYTES <= CATALOG_BODY_BYTES, 'a document that is fetched can also be sent'],
   [EVENTS_PER_REQUEST_COUNT <= CHUNK_EVENTS_COUNT, 'one request must fit into one chunk'],
   [CHUNK_EVENTS_COUNT * CHUNKS_IN_FLIGHT_COUNT <= 6_400, 'period locks must fit into the default lock table'],
+  [
+    Math.floor(WORKER_DATABASE_CONNECTIONS_COUNT / 2) + 2 * WORKER_LOCK_JOBS_COUNT + CHUNKS_IN_FLIGHT_COUNT <
+      WORKER_DATABASE_CONNECTIONS_COUNT,
+    'long reads, jobs and appends of a worker leave connections to short activities',
+  ],
+  [
+    Math.floor(API_DATABASE_CONNECTIONS_COUNT / 2) + CHUNKS_IN_FLIGHT_COUNT < API_DATABASE_CONNECTIONS_COUNT,
+    'long reads and appends of the API leave connections to short requests',
+  ],
+  [PRICING_READ_EVENTS_COUNT <= PRICING_SLICE_EVENTS_COUNT, 'a slice is read in whole steps'],
   [SIGNAL_EVENTS_COUNT <= EVENTS_PER_REQUEST_COUNT, 'a signalled batch must fit into one append'],
   [SIGNAL_BATCHES_PER_RUN_COUNT * SIGNAL_BYTES * 2 < 50 * 1024 * 1024, 'direct batches must fit into history'],
   [PAGE_DEFAULT_COUNT <= PAGE_MAX_COUNT, 'the default page must be allowed'],
@@ -407,10 +470,12 @@ const relations: [boolean, string][] = [
       ADJUSTMENTS_COUNT +
       CREDIT_LINES_COUNT +
       9 <
-      INVOICE_LINES_COUNT,
+      SUBSCRIPTION_LINES_COUNT,
     'fees, discounts, allowances, adjustments and credits leave room for usage lines',
   ],
   [STRIPE_ADD_LINES_COUNT <= INVOICE_LINES_COUNT, 'a chunk of lines must fit into an invoice'],
+  [SUBSCRIPTION_LINES_COUNT < INVOICE_LINES_COUNT, "a subscription's own items need room beside ours"],
+  [SUBSCRIPTION_KEY_MINUTES <= SUBSCRIPTION_DRAFT_MINUTES, 'a draft must outlive the keys that add to it'],
   [CLIENT_BATCH_BYTES <= REQUEST_BODY_BYTES, 'a batch of a client must be a request that the server takes'],
   [CLIENT_SPOOL_HEARTBEAT_MILLISECONDS * 3 <= CLIENT_SPOOL_LEASE_MILLISECONDS, 'a living owner must keep its lease'],
   [PART_STOP_MILLISECONDS > SHUTDOWN_GRACE_SECONDS * 1_000, 'a part must have its grace before it is killed'],

@@ -1,4 +1,4 @@
-import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import { ActivityCancellationType, type ActivityOptions, proxyActivities } from '@temporalio/workflow';
 import type { BillingPeriodActivities, PriceActivities } from '../src/contracts/engine.js';
 
 /** Short reads and writes of Postgres: tried again until it is there. */
@@ -21,12 +21,14 @@ const COMMAND: ActivityOptions = {
 /**
  * One attempt of a submission makes a handful of calls to Stripe and heartbeats before and during each: a slow Stripe
  * does not look like a dead worker, and a dead one is noticed in 20 s. Should a living attempt be taken for dead after
- * all, two attempts meet, and the election sees to it that one invoice comes of them.
+ * all, two attempts meet, and the election sees to it that one invoice comes of them. A run that continues as new waits
+ * for the end of the attempt under way.
  */
 const SUBMISSION: ActivityOptions = {
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '20 seconds',
   retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '30 minutes' },
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 };
 
 /** A price source is somebody else's server: a few tries, then the schedule's next run. */

@@ -1,4 +1,4 @@
-import { ActivityFailure, ApplicationFailure } from '@temporalio/common';
+import { ActivityFailure, ApplicationFailure, RetryState } from '@temporalio/common';
 import {
   allHandlersFinished,
   CancellationScope,
@@ -8,6 +8,7 @@ import {
   defineSignal,
   defineUpdate,
   isCancellation,
+  patched,
   setHandler,
 } from '@temporalio/workflow';
 import {
@@ -21,6 +22,7 @@ import {
   QUERY_TIMELINE,
   SIGNAL_USAGE,
   type StatusAnswer,
+  type SubmitAnswer,
   UPDATE_APPROVE,
   UPDATE_CLOSE,
   UPDATE_HOLD,
@@ -30,6 +32,7 @@ import {
 } from '../src/contracts/engine.js';
 import { FINISHED_STATUSES, type TimelineEntry } from '../src/contracts/period.js';
 import type { EventResult } from '../src/contracts/usage-event.js';
+import { WAITING_RECHECK_HOURS } from '../src/limits.js';
 import {
   appendBatch,
   applyCommand,
@@ -123,6 +126,11 @@ async function step(ref: PeriodRef, run: PeriodRun): Promise<void> {
       return;
     }
     case 'closing':
+      if (run.waitsFor !== null) {
+        // Whoever composes that one has the relay wake this run.
+        const recheck = WAITING_RECHECK_HOURS * 3_600_000;
+        if (await condition(() => run.waiting || run.status !== status, recheck)) return;
+      }
       return attempt(ref, run, async () => run.update(await sealPeriod(ref)));
     case 'sealed':
       return attempt(ref, run, async () => {
@@ -132,8 +140,9 @@ async function step(ref: PeriodRef, run: PeriodRun): Promise<void> {
       });
     case 'submitting':
       return attempt(ref, run, async () => {
-        const submission = submitInvoiceFor(run.retryForMs)(ref);
-        const { stripe_invoice_id, ...state } = await takingUsageMeanwhile(ref, run, submission);
+        const submitted = await submitOrContinue(ref, run);
+        if (submitted === null) return;
+        const { stripe_invoice_id, ...state } = submitted;
         run.update(state);
         if (stripe_invoice_id !== null) run.note('stripe_invoice', { stripe_invoice_id });
       });
@@ -160,7 +169,9 @@ async function appendBatches(ref: PeriodRef, run: PeriodRun): Promise<void> {
     try {
       run.keepResults(batch.batch_id, await appendBatch(ref, batch));
     } catch (error) {
-      run.keepResults(batch.batch_id, [{ event_id: null, status: 'rejected', reason: failureText(error) }]);
+      run.keepResults(batch.batch_id, [
+        { event_id: null, status: 'rejected', reason: failureCode(error), detail: failureText(error) },
+      ]);
     }
   }
 }
@@ -184,18 +195,47 @@ async function takeUsage(ref: PeriodRef, run: PeriodRun): Promise<void> {
   }
 }
 
-/** Awaits work that may take days (Stripe is down) and takes in what is signalled meanwhile: it is late usage. */
-async function takingUsageMeanwhile<T>(ref: PeriodRef, run: PeriodRun, work: Promise<T>): Promise<T> {
+/**
+ * Submits for as long as the plan tries, and takes in what is signalled meanwhile: it is late usage. That may fill history
+ * before Stripe is back: the submission then ends between two attempts, or with the one under way, and the next run goes
+ * on with the time that is left. Null: it ended for that.
+ */
+async function submitOrContinue(ref: PeriodRef, run: PeriodRun): Promise<SubmitAnswer | null> {
+  // What waits is taken in first; then the run ends before it submits.
+  if (run.waiting && continuesWhileSubmitting(run)) return null;
+  const scope = new CancellationScope();
+  const work = scope.run(() => submitInvoiceFor(run.submissionTimeMs(Date.now()))(ref));
   let settled = false;
+  let ended = false;
   const settle = () => {
     settled = true;
   };
   work.then(settle, settle);
   for (;;) {
     await condition(() => settled || run.waiting);
-    if (settled) return work;
+    if (settled) break;
     await takeUsage(ref, run);
+    if (!ended && continuesWhileSubmitting(run)) {
+      ended = true;
+      scope.cancel();
+    }
   }
+  try {
+    return await work;
+  } catch (error) {
+    if (ended && wasCancelled(error)) return null;
+    throw error;
+  }
+}
+
+function continuesWhileSubmitting(run: PeriodRun): boolean {
+  return run.shouldContinueAsNew && patched('continue-while-submitting');
+}
+
+function wasCancelled(error: unknown): boolean {
+  if (isCancellation(error)) return true;
+  // An attempt that failed while it was asked to end is not tried again.
+  return error instanceof ActivityFailure && error.retryState === RetryState.CANCEL_REQUESTED;
 }
 
 /** Runs a step of closing; an error that retrying cannot fix parks the period with the reason. */
@@ -213,6 +253,12 @@ function validateCommand(command: PeriodCommand): void {
   if (typeof command?.request_id !== 'string' || command.request_id === '' || command.request_id.length > 256) {
     throw ApplicationFailure.nonRetryable('A command needs a request_id of 1 to 256 characters.', 'invalid_request');
   }
+}
+
+/** The code of src/errors that an activity failed with. */
+function failureCode(error: unknown): string {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  return cause instanceof ApplicationFailure ? (cause.type ?? 'internal') : 'internal';
 }
 
 function failureText(error: unknown): string {

@@ -2,6 +2,7 @@ import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/commo
 import { setCurrentDetails, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import {
   type BillingPeriodInput,
+  type CarriedState,
   type PeriodState,
   SEARCH_STATUS,
   type StatusAnswer,
@@ -10,7 +11,7 @@ import {
 } from '../src/contracts/engine.js';
 import type { PeriodStatus, TimelineEntry, Totals } from '../src/contracts/period.js';
 import type { EventResult } from '../src/contracts/usage-event.js';
-import { SIGNAL_BATCHES_PER_RUN_COUNT, TIMELINE_ENTRIES_COUNT } from '../src/limits.js';
+import { SIGNAL_BATCHES_PER_RUN_COUNT, SUBMISSION_LAST_MINUTES, TIMELINE_ENTRIES_COUNT } from '../src/limits.js';
 
 const STATUS_KEY = defineSearchAttributeKey(SEARCH_STATUS, SearchAttributeType.KEYWORD);
 
@@ -21,6 +22,8 @@ export class PeriodRun {
   sealsAtMs: number | null = null;
   retryForMs = 0;
   remindAtMs: number | null = null;
+  /** The period that has to be composed before this one is sealed; null where none has. */
+  waitsFor: string | null = null;
   totals: Totals | null = null;
   catalogVersion = 0;
   timeline: TimelineEntry[];
@@ -31,12 +34,15 @@ export class PeriodRun {
   #statusVersion = -1;
   #nudged = false;
   #newestCatalog = 0;
+  /** Until when the submission under way is tried; kept over continue-as-new. */
+  #submitUntilMs: number | null;
   readonly #input: BillingPeriodInput;
 
   constructor(input: BillingPeriodInput) {
     this.#input = input;
     this.timeline = input.carried?.timeline ?? [];
     this.batchResults = input.carried?.batch_results ?? {};
+    this.#submitUntilMs = input.carried?.submit_until_ms ?? null;
   }
 
   /** Anybody who reaches the engine can signal anything: what can be neither acted on nor answered is noted. */
@@ -75,6 +81,7 @@ export class PeriodRun {
     this.sealsAtMs = state.seals_at_ms;
     this.retryForMs = state.retry_for_ms;
     this.remindAtMs = state.remind_at_ms ?? null;
+    this.waitsFor = state.waits_for ?? null;
     this.totals = state.totals;
     this.setStatus(state, state.status_reason);
   }
@@ -86,11 +93,18 @@ export class PeriodRun {
     const changed = status !== this.status;
     this.status = status;
     this.statusReason = reason;
+    if (status !== 'submitting') this.#submitUntilMs = null;
     if (changed) {
       this.note(status, reason === null ? {} : { reason });
       upsertSearchAttributes([{ key: STATUS_KEY, value: status }]);
     }
     this.show();
+  }
+
+  /** How long submission is tried from now on: what is left of the time since it began, however many runs ago. */
+  submissionTimeMs(nowMs: number): number {
+    this.#submitUntilMs ??= nowMs + this.retryForMs;
+    return Math.max(this.#submitUntilMs - nowMs, SUBMISSION_LAST_MINUTES * 60_000);
   }
 
   /** One line for Temporal's UI: what the period is doing, without names or secrets. */
@@ -126,7 +140,9 @@ export class PeriodRun {
 
   /** The next run's input: the answers to queries; everything else is loaded from Postgres. */
   get continued(): BillingPeriodInput {
-    return { ...this.#input, carried: { timeline: this.timeline, batch_results: this.batchResults } };
+    const carried: CarriedState = { timeline: this.timeline, batch_results: this.batchResults };
+    if (this.#submitUntilMs !== null) carried.submit_until_ms = this.#submitUntilMs;
+    return { ...this.#input, carried };
   }
 
   get answer(): StatusAnswer {

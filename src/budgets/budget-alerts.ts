@@ -2,7 +2,9 @@ import type { BudgetState, Totals } from '../contracts/period.js';
 import type { Budget } from '../contracts/plan.js';
 import { inTransaction, type Pool, type Queryable } from '../database/pool.js';
 import { addTimeline } from '../periods/period-store.js';
-import { alertKey, budgetStates, type ReachedThreshold, reachedThresholds } from './evaluate-budgets.js';
+import { alertKey, budgetStates, type ReachedThreshold, reachedThresholds, spentOf } from './evaluate-budgets.js';
+
+const NOTHING_SPENT = { cost: '0', charge: '0', late_charge: '0', without_rate: [] };
 
 /** The customer's own budgets, or where there are none those of the plan that is assigned last in the period. */
 export async function readBudgets(database: Queryable, periodId: number): Promise<Budget[]> {
@@ -33,7 +35,7 @@ async function readNew(database: Queryable, periodId: number, totals: Totals): P
   const budgets = await readBudgets(database, periodId);
   if (budgets.length === 0) return [];
   const raised = await readRaised(database, periodId);
-  return reachedThresholds(budgets, totals).filter(
+  return reachedThresholds(budgets, spentOf(totals)).filter(
     ({ budget, threshold }) => !raised.has(alertKey(budget.budget_id, threshold)),
   );
 }
@@ -104,6 +106,14 @@ export async function sendUnsentAlerts(
   }
 }
 
+async function readCurrency(database: Queryable, periodId: number): Promise<string> {
+  const { rows } = await database.query<{ currency: string }>(
+    'SELECT currency FROM periods JOIN customers USING (customer_id) WHERE period_id = $1',
+    [periodId],
+  );
+  return rows[0]!.currency;
+}
+
 /** Each budget of a period with what is spent of it. */
 export async function readBudgetStates(
   database: Queryable,
@@ -112,6 +122,6 @@ export async function readBudgetStates(
 ): Promise<BudgetState[]> {
   const budgets = await readBudgets(database, periodId);
   if (budgets.length === 0) return [];
-  const spent = totals ?? { cost: '0', charge: '0', currency: 'usd' };
-  return budgetStates(budgets, spent, spent.currency, await readRaised(database, periodId));
+  const known = totals ?? { ...NOTHING_SPENT, currency: await readCurrency(database, periodId) };
+  return budgetStates(budgets, spentOf(known), known, await readRaised(database, periodId));
 }

@@ -1,11 +1,14 @@
-import type { BudgetState } from '../contracts/period.js';
+import type { BudgetState, Totals } from '../contracts/period.js';
 import type { Budget } from '../contracts/plan.js';
-import { compare, multiply, parseDecimal } from '../money/fraction.js';
+import { add, compare, format, multiply, parseDecimal, parseShown } from '../money/fraction.js';
 
 /** What a period has spent so far: exact decimal strings in the budgets' currency. */
-export interface Spent {
-  cost: string;
-  charge: string;
+export type Spent = Record<Budget['measure'], string>;
+
+/** What of a period's totals its budgets watch: late usage that it would carry is charged with it. */
+export function spentOf({ cost, charge, late_charge }: Pick<Totals, 'cost' | 'charge' | 'late_charge'>): Spent {
+  if (late_charge === '0') return { cost, charge };
+  return { cost, charge: format(add(parseShown(charge), parseShown(late_charge))) };
 }
 
 /** A threshold that spending has reached. */
@@ -26,14 +29,14 @@ export function reachedThresholds(budgets: readonly Budget[], spent: Spent): Rea
 
 function isReached(budget: Budget, threshold: string, spent: Spent): boolean {
   const bound = multiply(parseDecimal(threshold), parseDecimal(budget.amount));
-  return compare(parseDecimal(spent[budget.measure]), bound) >= 0;
+  return compare(parseShown(spent[budget.measure]), bound) >= 0;
 }
 
 /** The state of each budget for a person: what is spent of it, which thresholds are reached and since when. */
 export function budgetStates(
   budgets: readonly Budget[],
   spent: Spent,
-  currency: string,
+  totals: Pick<Totals, 'currency' | 'without_rate'>,
   raised: ReadonlyMap<string, Date>,
 ): BudgetState[] {
   return budgets.map((budget) => ({
@@ -41,7 +44,8 @@ export function budgetStates(
     measure: budget.measure,
     amount: budget.amount,
     spent: spent[budget.measure],
-    currency,
+    currency: totals.currency,
+    without_rate: totals.without_rate.map(({ currency }) => currency),
     thresholds: budget.thresholds.map((threshold) => ({
       threshold,
       reached: isReached(budget, threshold, spent),

@@ -10,8 +10,8 @@ import { currentCatalogVersion, readCatalog } from './catalog-store.js';
 export class CatalogCache {
   readonly #database: Queryable;
   readonly #now: () => number;
-  /** By version, the one used last at the end. */
-  readonly #catalogs = new Map<number, Promise<Catalog>>();
+  /** By version, the one used last at the end; `loaded`: nothing is waited for any more. */
+  readonly #catalogs = new Map<number, { catalog: Promise<Catalog>; loaded: boolean }>();
   #newest: { version: Promise<number>; readAtMs: number } | null = null;
 
   constructor(database: Queryable, now: () => number = Date.now) {
@@ -36,19 +36,35 @@ export class CatalogCache {
     return this.at(await this.#newest.version);
   }
 
-  /** The catalog of a version. Throws `not_found` for one that is not published. */
-  at(version: number): Promise<Catalog> {
+  /**
+   * The catalog of a version. Whoever holds a connection hands it over as `held`: the version is read on it where it is
+   * not in memory, so that one who holds a connection never waits for another one of the pool, nor for a load that does.
+   * Throws `not_found` for a version that is not published.
+   */
+  at(version: number, held?: Queryable): Promise<Catalog> {
     const known = this.#catalogs.get(version);
-    const catalog = known ?? readCatalog(this.#database, version);
-    this.#catalogs.delete(version);
-    this.#catalogs.set(version, catalog);
-    if (known === undefined) {
-      catalog.catch(() => {
-        if (this.#catalogs.get(version) === catalog) this.#catalogs.delete(version);
-      });
-      const [oldest] = this.#catalogs.keys();
-      if (this.#catalogs.size > CATALOG_VERSIONS_CACHED_COUNT) this.#catalogs.delete(oldest!);
+    if (known === undefined || (held !== undefined && !known.loaded)) {
+      return this.#load(version, held ?? this.#database);
     }
-    return catalog;
+    this.#catalogs.delete(version);
+    this.#catalogs.set(version, known);
+    return known.catalog;
+  }
+
+  #load(version: number, database: Queryable): Promise<Catalog> {
+    const entry = { catalog: readCatalog(database, version), loaded: false };
+    this.#catalogs.delete(version);
+    this.#catalogs.set(version, entry);
+    entry.catalog.then(
+      () => {
+        entry.loaded = true;
+      },
+      () => {
+        if (this.#catalogs.get(version) === entry) this.#catalogs.delete(version);
+      },
+    );
+    const [oldest] = this.#catalogs.keys();
+    if (this.#catalogs.size > CATALOG_VERSIONS_CACHED_COUNT) this.#catalogs.delete(oldest!);
+    return entry.catalog;
   }
 }

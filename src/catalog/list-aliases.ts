@@ -1,6 +1,6 @@
+import { readPlace, writeCursor } from '../contracts/cursor.js';
 import type { Page, PageRequest } from '../contracts/page.js';
 import type { Queryable } from '../database/pool.js';
-import { CostplusError } from '../errors/error.js';
 
 /** An alias row: what it says, from when to when, and who published it. */
 export interface ListedAlias {
@@ -29,14 +29,14 @@ export async function listAliases(
   provider: string | null,
   page: PageRequest,
 ): Promise<Page<ListedAlias>> {
-  const after = readCursor(page.cursor);
+  const after = page.cursor === null ? [null, null, null, null] : readPlace(page.cursor, PLACE).split('\n');
   const { rows } = await database.query<Row>(
     `SELECT provider, alias, model_id, effective_from, effective_to, a.note, version, published_by, published_at
      FROM catalog_aliases a JOIN catalog_versions USING (version)
      WHERE ($1::text IS NULL OR provider = $1)
        AND ($2::text IS NULL OR (provider, alias, version, effective_from) > ($2, $3, $4::integer, $5::timestamptz))
      ORDER BY provider, alias, version, effective_from LIMIT $6`,
-    [provider, ...(after ?? [null, null, null, null]), page.limit + 1],
+    [provider, ...after, page.limit + 1],
   );
   const data = rows.slice(0, page.limit).map((row) => ({
     ...row,
@@ -45,18 +45,10 @@ export async function listAliases(
     published_at: row.published_at.toISOString(),
   }));
   const last = rows.length > page.limit ? data.at(-1) : undefined;
-  return { data, next_cursor: last === undefined ? null : writeCursor(last) };
+  if (last === undefined) return { data, next_cursor: null };
+  const { provider: of, alias, version, effective_from } = last;
+  return { data, next_cursor: writeCursor([of, alias, version, effective_from].join('\n')) };
 }
 
-function writeCursor({ provider, alias, version, effective_from }: ListedAlias): string {
-  return Buffer.from([provider, alias, version, effective_from].join('\n')).toString('base64url');
-}
-
-function readCursor(cursor: string | null): string[] | null {
-  if (cursor === null) return null;
-  const text = Buffer.from(cursor, 'base64url').toString();
-  if (!/^[^\n]{1,200}\n[^\n]{1,200}\n\d{1,9}\n\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(text)) {
-    throw new CostplusError('invalid_request', 'The cursor is not one that this list gave.', { field: 'cursor' });
-  }
-  return text.split('\n');
-}
+/** Provider, alias, version, instant. */
+const PLACE = /^[^\n]{1,200}\n[^\n]{1,200}\n\d{1,9}\n\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;

@@ -1,5 +1,5 @@
+import { readPlace, writeCursor } from '../contracts/cursor.js';
 import type { Page, PageRequest } from '../contracts/page.js';
-import { CostplusError } from '../errors/error.js';
 import type { Catalog } from './catalog.js';
 
 /** A model of the catalog as it is listed. */
@@ -23,7 +23,8 @@ export function listModels(
   catalog: Catalog,
   asked: { atMs: number; provider: string | null; deprecated: boolean | null; page: PageRequest },
 ): Page<ListedModel> {
-  const after = asked.page.cursor === null ? null : readCursor(asked.page.cursor);
+  const { cursor } = asked.page;
+  const after = cursor === null ? null : (readPlace(cursor, /^[^\n]+\n[^\n]+$/).split('\n') as [string, string]);
   const wanted = catalog.models().filter(({ provider, model_id }) => {
     if (asked.provider !== null && provider !== asked.provider) return false;
     const deprecated = catalog.modelEntry(provider, model_id)?.deprecated ?? false;
@@ -44,17 +45,6 @@ export function listModels(
     };
   });
   const last = data.at(-1);
-  return { data, next_cursor: wanted.length > data.length && last ? writeCursor(last) : null };
-}
-
-function writeCursor({ provider, model_id }: ListedModel): string {
-  return Buffer.from(`${provider}\n${model_id}`).toString('base64url');
-}
-
-function readCursor(cursor: string): [provider: string, modelId: string] {
-  const [provider, modelId, ...rest] = Buffer.from(cursor, 'base64url').toString().split('\n');
-  if (provider === undefined || modelId === undefined || rest.length > 0) {
-    throw new CostplusError('invalid_request', 'The cursor is not one of this list.', { field: 'cursor' });
-  }
-  return [provider, modelId];
+  const isMore = wanted.length > data.length && last !== undefined;
+  return { data, next_cursor: isMore ? writeCursor(`${last.provider}\n${last.model_id}`) : null };
 }

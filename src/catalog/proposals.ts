@@ -111,7 +111,7 @@ export async function publishProposal(
     const { proposal, candidates, withdraw_removed } = await lockOpen(client, proposalId);
     const current = await currentCatalogVersion(client);
     if (current !== proposal.catalog_version) {
-      const catalog = await deps.catalogs.at(current);
+      const catalog = await deps.catalogs.at(current, client);
       const request = { source: proposal.source, effective_from: proposal.effective_from, withdraw_removed };
       const again = await compareWith(client, catalog, request, candidates);
       if (!isSameChange(again, proposal)) {

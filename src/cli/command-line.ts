@@ -1,18 +1,22 @@
 import { Command, CommanderError } from 'commander';
 import { CostplusError } from '../errors/error.js';
 import { registerActions } from './actions.js';
+import { registerAdjustments } from './adjustments.js';
 import { registerCatalog } from './catalog.js';
 import type { CommandContext } from './context.js';
 import { registerLateUsage } from './corrections.js';
 import { registerCredentials } from './credentials.js';
+import { registerCredits } from './credits.js';
 import { registerCustomers } from './customers.js';
 import { registerDemo } from './demo.js';
+import { registerExchangeRates } from './exchange-rates.js';
 import { CommandFailure, EXIT_FAILED, EXIT_NOT_FOUND, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE } from './exit-codes.js';
 import { registerHeld } from './held.js';
 import { registerInvoices } from './invoices.js';
 import { registerPeriods } from './periods.js';
 import { registerPlans } from './plans.js';
 import { registerPrice } from './price.js';
+import { registerRenumber } from './renumber.js';
 import { registerServers } from './servers.js';
 import { registerStart } from './start.js';
 import { registerUsage } from './usage.js';
@@ -41,11 +45,15 @@ export function buildProgram(context: CommandContext): Command {
   registerActions(program, context);
   registerHeld(program, context);
   registerLateUsage(program, context);
+  registerCredits(program, context);
+  registerAdjustments(program, context);
+  registerExchangeRates(program, context);
   registerCustomers(program, context);
   registerPlans(program, context);
   registerCatalog(program, context);
   registerCredentials(program, context);
   registerServers(program, context);
+  registerRenumber(program, context);
   return program;
 }
 

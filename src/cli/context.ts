@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { ApiClient, findConnection } from './api-client.js';
 import { CommandFailure, EXIT_USAGE } from './exit-codes.js';
 import { json, type Output } from './output.js';
@@ -32,14 +32,24 @@ export function describe(command: Command, examples: readonly string[]): Command
   return command.option('--json', 'print JSON').addHelpText('after', `\nExamples:\n${shown}`);
 }
 
-/** A JSON document from a file, or from standard input for `-`. Throws a usage failure. */
-export async function readJsonFile(path: string): Promise<unknown> {
-  let content: string;
+/** A whole number from 1, for options such as `--limit`. */
+export function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('must be a whole number from 1');
+  return Number(text);
+}
+
+/** A text from a file, or from standard input for `-`. Throws a usage failure. */
+export async function readTextFile(path: string): Promise<string> {
   try {
-    content = path === '-' ? await text(process.stdin) : await readFile(path, 'utf8');
+    return path === '-' ? await text(process.stdin) : await readFile(path, 'utf8');
   } catch {
     throw new CommandFailure(EXIT_USAGE, `${path} cannot be read.`);
   }
+}
+
+/** A JSON document from a file, or from standard input for `-`. Throws a usage failure. */
+export async function readJsonFile(path: string): Promise<unknown> {
+  const content = await readTextFile(path);
   try {
     return JSON.parse(content);
   } catch {

@@ -145,7 +145,9 @@ export function registerLateUsage(program: Command, context: CommandContext): vo
   describe(
     late
       .command('carry')
-      .description('let it go into the next period that is sealed, whatever the plan says')
+      .description(
+        'let it go into the next period that is sealed (its own, if none is to come), whatever the plan says',
+      )
       .argument('<customer>')
       .argument('<start_date>', 'such as 2026-11-01'),
     ['late-usage carry acme 2026-11-01 --reason "agreed with the customer"'],
@@ -167,18 +169,31 @@ function renderPreview(preview: RebillPreview): string {
       before: `${preview.before.total} ${currency}`,
       after: `${preview.after.total} ${currency}`,
       difference: `${preview.difference} ${currency}`,
-      'at Stripe': `${preview.follows.kind.replaceAll('_', ' ')} ${preview.follows.amount} ${currency}`,
+      'subscription lines deleted': preview.subscription?.deleted_lines,
+      'at Stripe': followsAt(preview),
     }),
   ];
+  if (preview.next_period !== null) {
+    const { start_date, changes } = preview.next_period;
+    const rows = changes.map(({ kind, name, was, now }) => [start_date, kind, name, was, now]);
+    parts.push(table(['next period', 'opened with', 'of', 'was', 'would be'], rows));
+  }
   if (preview.lines.length > 0) {
     const rows = preview.lines.map(({ description, before, after }) => [description, before, after]);
     parts.push(table(['line', 'before', 'after'], rows));
   }
   if (preview.stripe.length > 0) {
-    const rows = preview.stripe.map((one) => [one.stripe_invoice_id, one.stripe_status, one.action]);
-    parts.push(table(['stripe invoice', 'status', 'becomes'], rows));
+    const rows = preview.stripe.map((one) => [one.stripe_invoice_id, one.stripe_status, one.paid, one.action]);
+    parts.push(table(['stripe invoice', 'status', 'paid', 'what is done'], rows));
   }
   return parts.join('\n');
+}
+
+/** What follows; the amounts of costplus are before tax. */
+function followsAt({ follows, tax, currency }: RebillPreview): string {
+  const what = `${follows.kind.replaceAll('_', ' ')} ${follows.amount} ${currency}`;
+  if (tax === 'none' || follows.kind === 'nothing') return what;
+  return `${what} before tax: Stripe ${follows.kind === 'credit_note' ? 'takes its tax back with it' : 'adds its tax'}`;
 }
 
 function renderRevisions(revisions: IssuedRevision[]): string {
@@ -200,7 +215,7 @@ function renderRevisions(revisions: IssuedRevision[]): string {
 function renderLate(waiting: WaitingLateView[]): string {
   if (waiting.length === 0) return 'No late usage waits.\n';
   return table(
-    ['customer', 'period', 'plan says', 'events', 'let go', 'first received', 'last received'],
+    ['customer', 'period', 'plan says', 'events', 'let go', 'first received', 'last received', 'becomes'],
     waiting.map((one) => [
       one.customer_id,
       one.start_date,
@@ -209,6 +224,7 @@ function renderLate(waiting: WaitingLateView[]): string {
       one.released,
       one.first_received_at,
       one.last_received_at,
+      one.becomes.replaceAll('_', ' '),
     ]),
   );
 }

@@ -43,6 +43,7 @@ function renderCustomer(customer: Customer): string {
     currency: customer.currency,
     calendar: `${calendarText(customer)}, ${customer.time_zone}`,
     'stripe customer': customer.stripe_customer_id,
+    'stripe subscription': customer.stripe_subscription_id,
     'billed from': customer.starts_at,
     'billed until': customer.ends_at,
     budgets: customer.budgets.map(({ budget_id, amount }) => `${budget_id} ${amount}`).join(', ') || null,

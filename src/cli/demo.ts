@@ -21,6 +21,7 @@ const OTHERS_SERVERS = [
   'STRIPE_SECRET_KEY',
   'STRIPE_API_BASE',
   'STRIPE_WEBHOOK_SECRET',
+  'STRIPE_EVENT_DESTINATION_SECRET',
 ];
 
 function ownStack(environment: NodeJS.ProcessEnv, home: string): NodeJS.ProcessEnv {

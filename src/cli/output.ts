@@ -18,7 +18,7 @@ export function table(head: readonly string[], rows: readonly (readonly unknown[
   const cells = rows.map((row) => row.map(printable));
   const widths = head.map((name, column) => Math.max(name.length, ...cells.map((row) => (row[column] ?? '').length)));
   const isNumber = head.map(
-    (_name, column) => cells.length > 0 && cells.every((row) => /^(-?\d+(\.\d+)?|-)$/.test(row[column] ?? '')),
+    (_name, column) => cells.length > 0 && cells.every((row) => /^(-?\d+(\.\d+)?%?|-)$/.test(row[column] ?? '')),
   );
   const line = (row: readonly string[]) =>
     row

@@ -1,12 +1,14 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { DryRunPage } from '../contracts/dry-run.js';
 import type { CommandAnswer } from '../contracts/engine.js';
 import type { InvoiceView } from '../contracts/invoice.js';
 import { PERIOD_STATUSES, type PeriodView, type Totals } from '../contracts/period.js';
+import { effectiveRates } from '../invoicing/compose-lines.js';
+import { ONE } from '../money/fraction.js';
 import { apiPath } from './api-client.js';
-import { type CommandContext, connect, describe, print } from './context.js';
+import { type CommandContext, connect, describe, parseCount, print } from './context.js';
 import { registerRebill } from './corrections.js';
-import { renderInvoice } from './invoices.js';
+import { parseShown, ratesOver, renderInvoice } from './invoices.js';
 import { fields, table } from './output.js';
 import { type ChangeOptions, hasChange, readChange, renderComparison, withChange } from './what-if.js';
 
@@ -19,11 +21,6 @@ const COMMANDS = [
     name: 'close',
     summary: 'seal the period now and bill it',
     example: 'period close acme 2026-11-01 --reason "contract ended"',
-  },
-  {
-    name: 'approve',
-    summary: 'let an invoice go that awaits approval',
-    example: 'period approve acme 2026-11-01 --reason "agreed with acme"',
   },
   {
     name: 'hold',
@@ -74,6 +71,7 @@ export function registerPeriods(program: Command, context: CommandContext): void
   });
 
   registerRebill(period, context);
+  registerApprove(period, context);
   for (const { name, summary, example } of COMMANDS) {
     describe(named(period, name).description(summary), [example])
       .option('--reason <text>', 'why; kept in the timeline and the audit log')
@@ -85,21 +83,50 @@ export function registerPeriods(program: Command, context: CommandContext): void
             apiPath(`/v1/periods/{}/{}/${name}`, customer, start),
             body,
           );
-          print(context, options, answer as CommandAnswer, ({ status, applied }) =>
-            applied ? `The period is now ${status}.\n` : `This request was answered before; the period is ${status}.\n`,
-          );
+          print(context, options, answer as CommandAnswer, renderAnswer);
         },
       );
   }
 }
 
-function named(parent: Command, name: string): Command {
-  return parent.command(name).argument('<customer>').argument('<start_date>', 'such as 2026-11-01');
+interface ApproveFlags {
+  revision?: number;
+  total?: string;
+  contentHash?: string;
+  reason?: string;
+  requestId?: string;
+  json?: boolean;
 }
 
-function parseCount(text: string): number {
-  if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('must be a whole number from 1');
-  return Number(text);
+/** `costplus period approve`. */
+function registerApprove(period: Command, context: CommandContext): void {
+  describe(named(period, 'approve').description('let an invoice go that awaits approval'), [
+    'period approve acme 2026-11-01 --revision 1 --total 130.00 --reason "agreed with acme"',
+    'period approve acme 2026-11-01',
+  ])
+    .option('--revision <number>', 'the revision that you looked at: another one is not approved', parseCount)
+    .option('--total <amount>', 'the total that you saw: another one is not approved')
+    .option('--content-hash <hash>', 'the content hash that you saw')
+    .option('--reason <text>', 'why; kept in the timeline and the audit log')
+    .option('--request-id <id>', 'the same id does nothing twice')
+    .action(async (customer: string, start: string, options: ApproveFlags) => {
+      const { revision, total, contentHash: content_hash, reason, requestId: request_id } = options;
+      const path = apiPath('/v1/periods/{}/{}/approve', customer, start);
+      const body = { revision, total, content_hash, reason, request_id };
+      const answer = await (await connect(context)).post(path, body);
+      print(context, options, answer as CommandAnswer, renderAnswer);
+    });
+}
+
+function renderAnswer({ status, applied, waits_for }: CommandAnswer): string {
+  const now = applied
+    ? `The period is now ${status}.\n`
+    : `This request was answered before; the period is ${status}.\n`;
+  return waits_for === undefined ? now : `${now}It is sealed when the period ${waits_for} is composed.\n`;
+}
+
+function named(parent: Command, name: string): Command {
+  return parent.command(name).argument('<customer>').argument('<start_date>', 'such as 2026-11-01');
 }
 
 function renderPeriods(periods: PeriodSummary[]): string {
@@ -115,13 +142,38 @@ function renderPeriods(periods: PeriodSummary[]): string {
       totals?.events,
       totals?.held_events,
       totals?.charge,
-      totals?.currency,
+      totals === null ? null : `${totals.currency}${totals.without_rate.length > 0 ? ' (no rate)' : ''}`,
     ]),
   );
 }
 
-function meterLine({ event_name, ledger, sent, counted }: NonNullable<PeriodView['meter_events']>): string {
-  return `${event_name}: ledger ${ledger}, sent ${sent}, counted by Stripe ${counted ?? 'not known yet'}`;
+/** What the charge so far is over the cost, both ways of saying it. */
+function totalRates({ cost, charge, without_rate }: Totals): Record<string, string> {
+  if (without_rate.length > 0) return {};
+  const rates = effectiveRates(parseShown(cost), parseShown(charge), ONE);
+  return ratesOver(rates, 'charge');
+}
+
+function lateText({ late_events, late_charge, currency }: Totals): string | null {
+  return late_events === 0 ? null : `${late_events} events, ${late_charge} ${currency} on top of the charge`;
+}
+
+/** What is in neither cost nor charge, and what has to be published. */
+function withoutRateText({ without_rate, currency }: Totals): string | null {
+  if (without_rate.length === 0) return null;
+  const amounts = without_rate.map((one) => `cost ${one.cost} ${one.currency}, charge ${one.charge} ${one.currency}`);
+  const missing = without_rate.map((one) => `${one.currency} to ${currency}`).join(', ');
+  return `${amounts.join('; ')} not in the totals: publish a rate from ${missing}`;
+}
+
+function meterLine(events: NonNullable<PeriodView['meter_events']>): string {
+  const { event_name, ledger, sent, counted, after_close } = events;
+  const amiss = (['pending', 'unsendable', 'uncertain', 'rejected'] as const).filter((name) => events[name] !== '0');
+  return [
+    `${event_name}: ledger ${ledger}, sent ${sent}, counted by Stripe ${counted ?? 'not known yet'}`,
+    ...amiss.map((name) => `${name} ${events[name]}`),
+    ...(after_close === null || after_close === '0' ? [] : [`since the close ${after_close}`]),
+  ].join(', ');
 }
 
 function renderPeriod(view: PeriodView): string {
@@ -138,9 +190,13 @@ function renderPeriod(view: PeriodView): string {
       'late events': view.late_events,
       'late usage waits': view.late_usage?.events,
       'voided since': view.voided_since === 0 ? null : `${view.voided_since} events; bill the period again`,
+      'opening changed': view.opening_changed ? 'it would open with something else now; bill it again' : null,
       'meter events': view.meter_events === null ? null : meterLine(view.meter_events),
       cost: view.totals?.cost,
       charge: view.totals === null ? null : `${view.totals.charge} ${view.totals.currency}`,
+      ...(view.totals === null ? {} : totalRates(view.totals)),
+      'late usage carried': view.totals === null ? null : lateText(view.totals),
+      'no exchange rate': view.totals === null ? null : withoutRateText(view.totals),
     }),
   ];
   if (view.budgets.length > 0) {
@@ -160,6 +216,10 @@ function renderPeriod(view: PeriodView): string {
   if (view.held.length > 0) {
     const rows = view.held.map(({ reason, provider, model_id, events }) => [reason, provider, model_id, events]);
     parts.push(table(['held because', 'provider', 'model', 'events'], rows));
+  }
+  if (view.opening_changes.length > 0) {
+    const rows = view.opening_changes.map(({ kind, name, was, now }) => [kind, name, was, now]);
+    parts.push(table(['opened with', 'of', 'was', 'would be'], rows));
   }
   if (view.invoices.length > 0) {
     const rows = view.invoices.map((invoice) => [

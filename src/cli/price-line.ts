@@ -206,6 +206,7 @@ const HELD_DETAILS: Readonly<Record<HeldReason, string>> = {
   impossible_counts: 'The counts cannot be true.',
   unknown_customer: 'There is no such customer.',
   outside_billing: 'The time is outside the billing of the customer.',
+  being_placed: 'The usage is on its way to its billing period.',
   context_size_unknown: 'The price depends on the size of the whole input, which is not known.',
   split_call: 'The model has a fee for each call, and the event is one half of a call.',
 };

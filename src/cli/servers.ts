@@ -28,15 +28,20 @@ export function registerServers(program: Command, context: CommandContext): void
   program
     .command('migrate')
     .description('bring the database to this version and publish the bundled catalog where there is none')
-    .addHelpText('after', '\nExamples:\n  $ DATABASE_URL=postgres://... costplus migrate')
-    .action(async () => {
+    .option('--grant <role>', 'give this role what the API and the worker need, and no more')
+    .addHelpText('after', '\nExamples:\n  $ DATABASE_URL=postgres://... costplus migrate --grant billing_service')
+    .action(async ({ grant }: { grant?: string }) => {
       const { migrate } = await import('../database/migrate.js');
       const { ensureBundledCatalog } = await import('../catalog/publish.js');
-      const [applied, version] = await withDatabase(context, async (pool) => [
-        await migrate(pool),
-        await ensureBundledCatalog(pool),
-      ]);
+      const { grantService } = await import('../database/grants.js');
+      const [applied, version] = await withDatabase(context, async (pool) => {
+        const names = await migrate(pool);
+        const catalog = await ensureBundledCatalog(pool);
+        if (grant !== undefined) await grantService(pool, grant);
+        return [names, catalog] as const;
+      });
       for (const name of applied) context.output.out(`applied ${name}\n`);
+      if (grant !== undefined) context.output.out(`granted ${grant} what it needs\n`);
       context.output.out(`The database is up to date; its catalog is version ${version}.\n`);
     });
 }

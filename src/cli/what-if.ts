@@ -3,6 +3,7 @@ import type { DryRunPage, DryRunPeriod } from '../contracts/dry-run.js';
 import { add, format, parseDecimal, subtract, ZERO } from '../money/fraction.js';
 import { type CommandContext, connect, describe, print, readJsonFile } from './context.js';
 import { CommandFailure, EXIT_USAGE } from './exit-codes.js';
+import { ratesOver } from './invoices.js';
 import { fields, table } from './output.js';
 
 /** The options that say what is supposed to be different. */
@@ -19,6 +20,7 @@ interface WhatIfOptions extends ChangeOptions {
   customer?: string;
   all?: boolean;
   onPlan?: string;
+  openings: string;
   json?: boolean;
 }
 
@@ -31,20 +33,30 @@ export function registerWhatIf(program: Command, context: CommandContext): void 
     .option('--to <date>', 'and before this one; a month where it is left out')
     .option('--customer <id>', 'of this customer')
     .option('--all', 'of all customers')
-    .option('--on-plan <plan>', 'only where the customer has this plan');
+    .option('--on-plan <plan>', 'only where the customer has this plan')
+    .option(
+      '--openings <which>',
+      'what periods open with: chain (what the one before would have left) or real (what they really did)',
+      'chain',
+    );
   describe(withChange(command), [
     'what-if --plan pro@4 --from 2026-06-01 --all',
     'what-if --plan pro@4 --from 2026-06-01 --all --on-plan pro',
     'what-if --catalog 7 --from 2026-01-01 --to 2026-07-01 --customer acme',
+    'what-if --plan pro@4 --from 2026-06-01 --to 2026-09-01 --customer acme --openings real',
   ]).action(async (options: WhatIfOptions) => {
     if ((options.customer === undefined) === (options.all !== true)) {
       throw new CommandFailure(EXIT_USAGE, 'Name a customer with --customer, or say --all.');
+    }
+    if (options.openings !== 'chain' && options.openings !== 'real') {
+      throw new CommandFailure(EXIT_USAGE, '--openings is chain or real.');
     }
     const request = {
       from: options.from,
       to: options.to,
       customer_id: options.customer,
       on_plan: options.onPlan,
+      openings: options.openings,
       change: await readChange(options),
     };
     const api = await connect(context);
@@ -118,6 +130,7 @@ export function renderComparison(page: DryRunPage): string {
     total: `${before?.total} ${currency}`,
     'would be': `${after?.total} ${currency}`,
     difference: `${signed(period.difference)} ${currency}`,
+    ...(period.invoice === null ? {} : ratesOver(period.invoice)),
   });
   return [head, lines, total].join('\n');
 }
@@ -131,6 +144,7 @@ function renderWhatIf({ data, totals }: Pick<DryRunPage, 'data' | 'totals'>): st
     period.after?.total,
     signed(period.difference),
     period.currency,
+    period.opens_after,
     remarkOf(period),
   ]);
   const sums = totals.map((sum) => [
@@ -142,7 +156,7 @@ function renderWhatIf({ data, totals }: Pick<DryRunPage, 'data' | 'totals'>): st
     signed(sum.difference),
   ]);
   return [
-    table(['customer', 'start', 'is', 'would be', 'difference', 'currency', 'remark'], rows),
+    table(['customer', 'start', 'is', 'would be', 'difference', 'currency', 'opens after', 'remark'], rows),
     table(['total', 'periods', 'failed', 'is', 'would be', 'difference'], sums),
   ].join('\n');
 }

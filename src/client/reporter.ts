@@ -13,19 +13,12 @@ import { deliver } from './delivery.js';
 import { newId } from './event-id.js';
 import { prepareEvent, type UsageEventInput } from './event-input.js';
 import { EventQueue, takeBatch } from './event-queue.js';
+import { FlushWaiters } from './flush-waiters.js';
 import { Outcomes } from './outcomes.js';
 import { flushOnExit } from './process-hooks.js';
 import type { ReporterOptions, ReporterStats, SpoolOptions } from './reporter-options.js';
 import { Sender } from './sender.js';
 import { type Segment, Spool } from './spool.js';
-
-/** Somebody who waits until what was reported before has its result. */
-interface Waiter {
-  /** Memory lines and own segments that must be gone, counted since the reporter was made. */
-  lines: number;
-  segments: number;
-  resolve: (done: boolean) => void;
-}
 
 /**
  * Reports usage events in the background. `report` never waits and never throws: what a model call costs must not
@@ -40,6 +33,7 @@ export class Reporter {
   readonly #spool: Spool | null;
   readonly #outcomes: Outcomes;
   readonly #unhook: (() => void) | null;
+  readonly #waiters = new FlushWaiters();
   readonly #stop = new AbortController();
   #timer: NodeJS.Timeout | null = null;
   /** The window is over: also what does not fill a batch is to be sent. */
@@ -47,10 +41,6 @@ export class Reporter {
   #soon = false;
   #sending: Promise<void> | null = null;
   #closing: Promise<ReporterStats> | null = null;
-  #waiters: Waiter[] = [];
-  #linesTaken = 0;
-  #linesGone = 0;
-  #segmentsGone = 0;
 
   constructor(options: ReporterOptions) {
     const key = checkedKey(options);
@@ -99,22 +89,10 @@ export class Reporter {
    */
   async flush(timeoutMs: number = CLIENT_CLOSE_MILLISECONDS): Promise<boolean> {
     this.#spool?.seal();
-    const segments = this.#segmentsGone + (this.#spool?.sealed.filter(({ own }) => own > 0).length ?? 0);
-    return new Promise<boolean>((resolve) => {
-      const waiter: Waiter = {
-        lines: this.#linesTaken,
-        segments,
-        resolve: (done) => {
-          clearTimeout(timer);
-          this.#waiters = this.#waiters.filter((other) => other !== waiter);
-          resolve(done);
-        },
-      };
-      const timer = setTimeout(() => waiter.resolve(false), timeoutMs);
-      this.#waiters.push(waiter);
-      this.#answerWaiters();
-      this.#send();
-    });
+    const segments = this.#spool?.sealed.filter(({ own }) => own > 0).length ?? 0;
+    const done = this.#waiters.wait(segments, timeoutMs);
+    this.#send();
+    return done;
   }
 
   /**
@@ -157,8 +135,7 @@ export class Reporter {
       onError: (error) => this.#outcomes.failed(error),
       onHandedOver: (events) => {
         this.#outcomes.handedOver(events);
-        for (const waiter of this.#waiters) waiter.segments = this.#segmentsGone;
-        this.#answerWaiters();
+        this.#waiters.handedOver();
       },
       onRecovered: () => this.#sendSoon(),
     });
@@ -174,7 +151,7 @@ export class Reporter {
         this.#outcomes.dropped({ reason: 'queue_full', events: [line] });
         return;
       }
-      this.#linesTaken++;
+      this.#waiters.took();
     }
     if (this.#queue.length >= this.#maxBatchEvents || this.#sealed > 0) this.#sendSoon();
     else this.#armWindow();
@@ -222,7 +199,7 @@ export class Reporter {
   /** Sends batch after batch while there is a full one, or any one and the window is over. */
   async #sendAll(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      const due = this.#due || this.#waiters.length > 0;
+      const due = this.#due || this.#waiters.any;
       const segment = this.#spool?.sealed[0];
       if (this.#queue.length > 0 && (due || this.#queue.length >= this.#maxBatchEvents)) await this.#sendQueued();
       else if (this.#spool && segment) await this.#sendSegment(this.#spool, segment);
@@ -236,8 +213,7 @@ export class Reporter {
     const lines = this.#queue.peek(this.#maxBatchEvents, CLIENT_BATCH_BYTES);
     const { gone } = await this.#deliver(lines, lines.length, true);
     this.#queue.remove(gone);
-    this.#linesGone += gone;
-    this.#answerWaiters();
+    this.#waiters.sent(gone);
   }
 
   async #sendSegment(spool: Spool, segment: Segment): Promise<void> {
@@ -258,8 +234,7 @@ export class Reporter {
       this.#outcomes.handedOver(segment.own);
       spool.forget(segment);
     }
-    if (segment.own > 0) this.#segmentsGone++;
-    this.#answerWaiters();
+    this.#waiters.sentSegment(segment.own > 0);
   }
 
   /** Delivers lines, the first `own` of them reported here. Answers how many have a result, and whether all have. */
@@ -285,12 +260,6 @@ export class Reporter {
       },
     });
     return { gone, done };
-  }
-
-  #answerWaiters(): void {
-    for (const waiter of this.#waiters) {
-      if (this.#linesGone >= waiter.lines && this.#segmentsGone >= waiter.segments) waiter.resolve(true);
-    }
   }
 }
 

@@ -1,14 +1,15 @@
 import { APPROVAL_REMINDER_DEFAULT, type Approval } from '../contracts/approval-options.js';
-import type { PeriodRef } from '../contracts/engine.js';
+import type { ExpectedRevision, PeriodCommand, PeriodRef } from '../contracts/engine.js';
 import { durationMs } from '../contracts/ids.js';
 import type { PeriodStatus } from '../contracts/period.js';
 import type { Plan } from '../contracts/plan.js';
 import { type Client, inTransaction, type Pool, type Queryable } from '../database/pool.js';
+import { CostplusError } from '../errors/error.js';
 import { hasSubmissions } from '../invoicing/correction-store.js';
 import { readSeal } from '../ledger/seal.js';
 import { APPROVAL_HISTORY_COUNT } from '../limits.js';
 import { formatMinor, fromMinor } from '../money/currency.js';
-import { compare, multiply, parseDecimal } from '../money/fraction.js';
+import { compare, equals, isDecimal, multiply, parseDecimal } from '../money/fraction.js';
 import { addTimeline, setPeriodStatus } from '../periods/period-store.js';
 import { type PeriodRow, readPeriodRow } from './period-state.js';
 
@@ -54,14 +55,23 @@ async function issuedStatus(client: Client, revision: ComposedRevision): Promise
   return revision.plan.submission === 'none' ? 'invoiced' : 'submitting';
 }
 
-/** Lets the newest revision of a period that waits go on. Returns the status it has now. Not checked: that it waits. */
-export async function approveNewest(client: Client, period: PeriodRow, reason: string | null): Promise<PeriodStatus> {
+/**
+ * Lets the newest revision of a period that waits go on. Returns the status it has now. Throws `conflict` where it is not
+ * the one that the approver saw. Not checked: that it waits.
+ */
+export async function approveNewest(
+  client: Client,
+  period: PeriodRow,
+  { reason, expected }: Pick<PeriodCommand, 'reason' | 'expected'>,
+): Promise<PeriodStatus> {
   const seal = (await readSeal(client, period.period_id))!;
-  const { rows } = await client.query<{ subtotal_minor: number }>(
-    'SELECT subtotal_minor FROM invoices WHERE period_id = $1 AND revision = $2',
+  const { rows } = await client.query<{ subtotal_minor: number; content_hash: string }>(
+    'SELECT subtotal_minor, content_hash FROM invoices WHERE period_id = $1 AND revision = $2',
     [period.period_id, seal.revision],
   );
   const { customer_id, currency } = seal.inputs.customer;
+  const total = formatMinor(BigInt(rows[0]!.subtotal_minor), currency);
+  expectSeen({ revision: seal.revision, total, content_hash: rows[0]!.content_hash, currency }, expected ?? {});
   const next = await issuedStatus(client, {
     period_id: period.period_id,
     revision: seal.revision,
@@ -74,6 +84,25 @@ export async function approveNewest(client: Client, period: PeriodRow, reason: s
   await addTimeline(client, period.period_id, 'approved', detail);
   await setPeriodStatus(client, period.period_id, ['awaiting_approval'], next);
   return next;
+}
+
+/** Refuses to approve another invoice than the one that was looked at. */
+function expectSeen(
+  waits: Required<ExpectedRevision> & { currency: string },
+  { revision, total, content_hash }: ExpectedRevision,
+): void {
+  const refuse = (field: string, seen: string) => {
+    const what = `Revision ${waits.revision} of ${waits.total} ${waits.currency} waits for approval`;
+    return new CostplusError('conflict', `${what}, not ${seen}. Look at it before you approve it.`, { field });
+  };
+  if (revision !== undefined && revision !== waits.revision) throw refuse('revision', `revision ${revision}`);
+  // Whoever speaks to the engine itself may send anything.
+  if (total !== undefined && !(isDecimal(total) && equals(parseDecimal(total), parseDecimal(waits.total)))) {
+    throw refuse('total', `one of ${total}`);
+  }
+  if (content_hash !== undefined && content_hash !== waits.content_hash) {
+    throw refuse('content_hash', `one with the content hash ${content_hash}`);
+  }
 }
 
 /** The conditions of the plan that a revision meets, in words; null where it meets none. */
@@ -120,7 +149,9 @@ async function isFirstInvoice(
     `SELECT NOT EXISTS (SELECT FROM periods p WHERE p.customer_id = $1 AND p.period_id <> $2 AND p.status = 'invoiced')
         AND NOT EXISTS (SELECT FROM invoice_submissions s JOIN periods p USING (period_id)
                         WHERE p.customer_id = $1 AND s.confirmed_at IS NOT NULL
-                          AND NOT (s.period_id = $2 AND s.revision >= $3)) AS first`,
+                          AND NOT (s.period_id = $2 AND s.revision >= $3))
+        AND NOT EXISTS (SELECT FROM subscription_submissions s
+                        WHERE s.period_id = $2 AND s.revision < $3 AND s.confirmed_at IS NOT NULL) AS first`,
     [customer_id, period_id, revision],
   );
   return rows[0]!.first;

@@ -6,8 +6,10 @@ import { type Client, inTransaction, type Pool } from '../database/pool.js';
 import { CostplusError } from '../errors/error.js';
 import { beginCorrection, hasCreditNotesUnderWay } from '../invoicing/correction-store.js';
 import { allowNewGenerations } from '../invoicing/submission-store.js';
+import { allowNewPlacing } from '../invoicing/subscription-store.js';
 import { lockBilling, lockPeriod } from '../ledger/billing-lock.js';
 import { sealRevision } from '../ledger/next-revision.js';
+import { findWait } from '../ledger/seal.js';
 import { addTimeline, setPeriodStatus } from '../periods/period-store.js';
 import { approveNewest } from './approval.js';
 import { acceptHeld } from './held-at-close.js';
@@ -24,10 +26,10 @@ export interface CommandDeps {
 
 /**
  * Applies a command of finance to a period, once for each request id: the same id again answers what it answered, and
- * does nothing. `close` seals at once and does not move the period's end; `approve` lets an invoice go that waits for
- * finance; `hold` stops at the next step; `release` goes
- * on from a hold, or tries a parked period again; `rebill` seals the next revision from the ledger as it stands. Throws `unknown_period`, `wrong_status`, or `conflict` when the
- * request id was used for something else. Audited.
+ * does nothing. `close` seals at once, or when the period is composed that it has to wait for (the answer names it), and
+ * does not move the period's end; `approve` lets an invoice go that waits for finance; `hold` stops at the next step;
+ * `release` goes on from a hold, or tries a parked period again; `rebill` seals the next revision from the ledger as it
+ * stands. Throws `unknown_period`, `wrong_status`, or `conflict` when the request id was used for something else. Audited.
  */
 export async function applyCommand(
   { pool, catalogs }: CommandDeps,
@@ -55,9 +57,11 @@ export async function applyCommand(
     }
     const status = await APPLY[name](client, period, command, catalogs);
     const { status_version } = await readPeriodRow(client, ref);
+    const waitsFor = name === 'close' ? await findWait(client, period.period_id) : null;
+    const outcome = { status, status_version, ...(waitsFor === null ? {} : { waits_for: waitsFor }) };
     await client.query(
       `INSERT INTO commands (request_id, command, subject, actor, outcome) VALUES ($1, $2, $3, $4, $5)`,
-      [command.request_id, name, subject, command.actor, JSON.stringify({ status, status_version })],
+      [command.request_id, name, subject, command.actor, JSON.stringify(outcome)],
     );
     await client.query(
       `INSERT INTO audit_log (actor, action, customer_id, subject, detail) VALUES ($1, $2, $3, $4, $5)`,
@@ -72,10 +76,11 @@ export async function applyCommand(
           from: period.status,
           to: status,
           ...(command.rebill === undefined ? {} : { rebill: command.rebill }),
+          ...(command.expected === undefined ? {} : { expected: command.expected }),
         }),
       ],
     );
-    return { status, status_version, applied: true };
+    return { ...outcome, applied: true };
   });
 }
 
@@ -106,7 +111,7 @@ const APPLY: Record<CommandName, Apply> = {
     if (period.status !== 'awaiting_approval') {
       throw wrongStatus(period, 'approved', 'Only a period that awaits approval is.');
     }
-    return approveNewest(client, period, command.reason);
+    return approveNewest(client, period, command);
   },
 
   async hold(client, period, command) {
@@ -119,7 +124,10 @@ const APPLY: Record<CommandName, Apply> = {
     if ((period.status !== 'on_hold' && period.status !== 'parked') || !period.resume_status) {
       throw wrongStatus(period, 'released', 'Only a period on hold or a parked one is released.');
     }
-    if (period.status === 'parked') await allowNewGenerations(client, period.period_id);
+    if (period.status === 'parked') {
+      await allowNewGenerations(client, period.period_id);
+      await allowNewPlacing(client, period.period_id);
+    }
     await acceptHeld(client, period);
     const waits = period.resume_status === 'awaiting_approval' ? period.approval_reason : null;
     await setPeriodStatus(client, period.period_id, [period.status], period.resume_status, waits);

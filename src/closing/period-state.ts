@@ -14,6 +14,7 @@ export interface PeriodRow {
   starts_at: Date;
   ends_at: Date;
   seals_at: Date;
+  created_at: Date;
   sealed_at: Date | null;
   status: PeriodStatus;
   status_version: number;
@@ -26,15 +27,18 @@ export interface PeriodRow {
   /** Why the invoice waits for approval, or has waited. */
   approval_reason: string | null;
   approval_remind_at: Date | null;
+  /** The start date of the period that it waits for while it is closing, and why it was closing then. */
+  waits_for: string | null;
+  close_reason: string | null;
   plan: Plan | null;
 }
 
 /** Reads a period by its name. Throws `unknown_period`. `forUpdate` locks the row until the transaction ends. */
 export async function readPeriodRow(database: Queryable, ref: PeriodRef, forUpdate = false): Promise<PeriodRow> {
   const { rows } = await database.query<PeriodRow>(
-    `SELECT p.period_id, p.customer_id, p.start_date, p.starts_at, p.ends_at, p.seals_at, p.sealed_at, p.status,
+    `SELECT p.period_id, p.customer_id, p.start_date, p.starts_at, p.ends_at, p.seals_at, p.created_at, p.sealed_at, p.status,
             p.status_version, p.status_reason, p.resume_status, p.held_until, p.held_accepted,
-            p.approval_reason, p.approval_remind_at, (
+            p.approval_reason, p.approval_remind_at, p.waits_for, p.close_reason, (
        SELECT v.body FROM plan_assignments a
        JOIN plan_versions v ON v.plan_id = a.plan_id AND v.version = a.plan_version
        WHERE a.customer_id = p.customer_id AND a.effective_from < p.ends_at
@@ -62,6 +66,7 @@ export async function readPeriodState(database: Queryable, ref: PeriodRef): Prom
     seals_at_ms: row.seals_at.getTime(),
     retry_for_ms: durationMs(row.plan?.retry_for ?? 'P7D'),
     remind_at_ms: row.approval_remind_at?.getTime() ?? null,
+    ...(row.waits_for === null ? {} : { waits_for: row.waits_for }),
     totals: await readTotals(database, row.period_id),
   };
 }

@@ -6,15 +6,17 @@ import { sealPeriod } from '../ledger/seal-period.js';
 import { setPeriodStatus } from '../periods/period-store.js';
 import { postponeForHeld, stopForHeld } from './held-at-close.js';
 import { readPeriodRow, readPeriodState } from './period-state.js';
+import { postponeForPlacing } from './placing-at-close.js';
 
 /**
  * The period's deadline has come: `open` becomes `closing`, unless the deadline was moved meanwhile, a person holds the
- * period, or its plan waits for held usage. Returns the state that stands now.
+ * period, usage of it is still being placed, or its plan waits for held usage. Returns the state that stands now.
  */
 export async function beginClosing(deps: PriceDeps, ref: PeriodRef, now: Date): Promise<PeriodState> {
   const { pool } = deps;
   const ending = await readPeriodRow(pool, ref);
   const isDue = ending.status === 'open' && ending.seals_at <= now;
+  if (isDue && (await postponeForPlacing(pool, ending, now))) return readPeriodState(pool, ref);
   if (isDue && (await postponeForHeld(deps, ending, now))) return readPeriodState(pool, ref);
   await inTransaction(pool, async (client) => {
     const period = await readPeriodRow(client, ref, true);
@@ -26,13 +28,13 @@ export async function beginClosing(deps: PriceDeps, ref: PeriodRef, now: Date): 
 }
 
 /**
- * Seals a period that is closing, or parks it where its plan stops for held usage; a person's hold in between wins. Returns
- * the state that stands now.
+ * Seals a period that is closing, or parks it where its plan stops for held usage; a person's hold in between wins. Where
+ * it has to wait for another period it stays closing, and says what it waits for. Returns the state that stands now.
  */
 export async function sealClosing(deps: PriceDeps, ref: PeriodRef): Promise<PeriodState> {
   const period = await readPeriodRow(deps.pool, ref);
   if (period.status === 'closing' && !(await stopForHeld(deps, period))) {
-    await sealPeriod(deps, period.period_id, period.status_reason ?? 'closing');
+    await sealPeriod(deps, period.period_id, period.close_reason ?? period.status_reason ?? 'closing');
   }
   return readPeriodState(deps.pool, ref);
 }

@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { idSchema, instantSchema, labelSchema, noteSchema, unsignedDecimalSchema } from './ids.js';
-import { APPLIES_TO } from './plan-terms.js';
+import { idSchema, labelSchema, noteSchema } from './ids.js';
 
 const signedDecimalSchema = z
   .string()
@@ -35,39 +34,9 @@ export interface AdjustmentView {
   reason: string;
   created_by: string;
   created_at: string;
+  /** Null while it stands; only before the period's seal it can be taken back. */
+  withdrawn: { at: string; by: string; reason: string } | null;
 }
 
-/** A grant of prepaid credits in the customer's currency. */
-export const creditGrantSchema = z.strictObject({
-  request_id: idSchema.optional(),
-  /** What the customer reads on the line. */
-  name: labelSchema,
-  amount: unsignedDecimalSchema.refine((amount) => /[1-9]/.test(amount), 'must be above zero'),
-  /** Lower ones pay first; then what expires earlier, then what cost the customer less. */
-  priority: z.number().int().min(0).max(1_000).default(100),
-  /** What the customer paid for one unit of credit; left out: nothing. */
-  cost_basis: unsignedDecimalSchema.optional(),
-  applies_to: z.enum(APPLIES_TO).default('all'),
-  /** From when on (now where it is left out), and until when it pays. */
-  effective_from: instantSchema.optional(),
-  expires_at: instantSchema.optional(),
-});
-export type CreditGrantBody = z.infer<typeof creditGrantSchema>;
-
-/** A grant with what is left of it; `burned` and `expired` are what composed invoices took. */
-export interface CreditGrant {
-  grant_id: number;
-  name: string;
-  amount: string;
-  currency: string;
-  priority: number;
-  cost_basis: string | null;
-  applies_to: 'all' | 'usage' | 'fees';
-  effective_from: string;
-  expires_at: string | null;
-  burned: string;
-  expired: string;
-  remaining: string;
-  created_by: string;
-  created_at: string;
-}
+/** Why what was left of a grant, or an adjustment, is taken back. */
+export const takeBackSchema = z.strictObject({ reason: noteSchema });

@@ -18,3 +18,16 @@ export const approvalSchema = z.strictObject({
 export type Approval = z.infer<typeof approvalSchema>;
 
 export const approvalOptions = { approval: approvalSchema.optional() };
+
+/** What an approver may name of the invoice that was looked at; another one that waits by now is not approved. */
+export const expectedRevision = {
+  revision: z.number().int().positive().optional(),
+  total: z
+    .string()
+    .regex(/^-?\d{1,15}(\.\d{1,3})?$/, 'must be an amount such as "130.00"')
+    .optional(),
+  content_hash: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits')
+    .optional(),
+};

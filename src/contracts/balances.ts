@@ -1,3 +1,4 @@
+import type { RuleMatch } from './plan-rule.js';
 import type { AppliesTo } from './plan-terms.js';
 
 /*
@@ -41,6 +42,8 @@ export interface OpenCredit {
   priority: number;
   expires_at: string | null;
   applies_to: AppliesTo;
+  /** What the usage must be that it pays for; left out where the grant does not say. */
+  match?: RuleMatch;
   /** What the customer paid for one unit of credit; null: nothing. */
   cost_basis: string | null;
 }
@@ -65,6 +68,32 @@ export interface ClosingBalances {
   advance: AdvanceFee | null;
   commitment: CommitmentState | null;
   credits: CreditUse[];
+}
+
+/** What an invoice took of an allowance of a plan version: an amount of charge, or a quantity. Exact text. */
+export interface AllowanceUse {
+  plan_id: string;
+  version: number;
+  key: string;
+  used: string;
+}
+
+/** What of a period's allowances other sealed invoices have: it is not there for an invoice of this one. */
+export interface HeldElsewhere {
+  /** What the sealed period that follows opened with: at least that much has to be left. */
+  passed_on: RolledOver[];
+  /** What usage of this period took that other invoices carry. */
+  taken: AllowanceUse[];
+}
+
+/** How a sealed period's opening balance differs from what it would be by now; amounts are decimal strings. */
+export interface OpeningChange {
+  kind: 'rollover' | 'advance' | 'commitment' | 'credits';
+  /** Of what: the allowance's key, the plan, or the grant's name. */
+  name: string;
+  /** What it opened with: what is left of an allowance or grant, the fee that was paid, or what was spent. */
+  was: string;
+  now: string;
 }
 
 export const NO_OPENING: OpeningBalances = { rollover: [], advance: null, commitment: null, credits: [] };

@@ -32,6 +32,15 @@ export const customerSchema = z.strictObject({
     .string()
     .regex(/^cus_[A-Za-z0-9_]{1,64}$/, 'must be a Stripe customer id (cus_...)')
     .optional(),
+  /**
+   * The subscription whose invoices bill this customer's periods, for plans with `invoice_on: "subscription"`. Left out: the
+   * known one stays; null: there is none any more.
+   */
+  stripe_subscription_id: z
+    .string()
+    .regex(/^sub_[A-Za-z0-9_]{1,64}$/, 'must be a Stripe subscription id (sub_...)')
+    .nullable()
+    .optional(),
   /** Replace the plan's budgets. */
   budgets: z.array(budgetSchema).max(20).default([]),
   starts_at: instantSchema.optional(),

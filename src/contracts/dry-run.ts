@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { DRY_RUN_EVENTS_COUNT, DRY_RUN_PERIODS_COUNT } from '../limits.js';
+import { DRY_RUN_CURSOR_CHARS, DRY_RUN_EVENTS_COUNT, DRY_RUN_PERIODS_COUNT } from '../limits.js';
+import type { ClosingBalances, OpeningBalances } from './balances.js';
 import { dateSchema, idSchema } from './ids.js';
 import type { InvoiceContent } from './invoice.js';
 import type { PeriodStatus } from './period.js';
@@ -33,7 +34,12 @@ export const dryRunSchema = z
     /** Only periods whose customer has this plan at their end. */
     on_plan: idSchema.optional(),
     change: changeSchema,
-    cursor: z.string().min(1).max(1_024).optional(),
+    /**
+     * What periods of a range open with: `chain` (default), each with what the one before it would have left under the
+     * change; `real`, each with what it really opened with.
+     */
+    openings: z.enum(['chain', 'real']).default('chain'),
+    cursor: z.string().min(1).max(DRY_RUN_CURSOR_CHARS).optional(),
     limit: z.number().int().min(1).max(DRY_RUN_PERIODS_COUNT).default(DRY_RUN_PERIODS_COUNT),
   })
   .refine((body) => (body.start_date === undefined) !== (body.from === undefined), {
@@ -68,6 +74,13 @@ export interface DryRunPeriod {
   after: DryRunSide | null;
   /** `after` minus `before`. */
   difference: string | null;
+  /**
+   * The period whose closing balances (rollover, fee in advance, commitment, credits) `after` opens with, as they would have
+   * been; null: it opens as it really did.
+   */
+  opens_after: string | null;
+  /** Of `after`. */
+  balances: { opening: OpeningBalances; closing: ClosingBalances } | null;
   /** Events of the request that are in `after`: those of this customer and period that the ledger does not have. */
   events_added: number;
   /** Lines that differ; wording as it would be. */

@@ -56,6 +56,16 @@ export interface PeriodCommand {
   reason: string | null;
   /** Of `rebill` alone. */
   rebill?: RebillOptions;
+  /** Of `approve` alone: what the approver saw. */
+  expected?: ExpectedRevision;
+}
+
+/** The invoice that an approver saw: what waits has to be the same in everything that is named. */
+export interface ExpectedRevision {
+  revision?: number;
+  /** A decimal string in the invoice's currency. */
+  total?: string;
+  content_hash?: string;
 }
 
 /** What a re-bill takes anew beside the usage, and where the money of a credit note goes. */
@@ -63,6 +73,8 @@ export interface RebillOptions {
   catalog: 'pinned' | 'newest';
   plans: 'pinned' | 'assigned';
   refund: 'balance' | 'refund';
+  /** Late usage that is taken in: all that waits, or just what a person let go; all where it is left out. */
+  late_usage?: 'all' | 'released';
 }
 
 export interface CommandAnswer {
@@ -71,6 +83,8 @@ export interface CommandAnswer {
   status_version: number;
   /** False when the same request id was answered before. */
   applied: boolean;
+  /** Of `close`: the start date of the period that has to be composed first; left out where none has. */
+  waits_for?: string | undefined;
 }
 
 /** Names one period; what every activity is given. */
@@ -89,6 +103,8 @@ export interface BillingPeriodInput extends PeriodRef {
 export interface CarriedState {
   timeline: TimelineEntry[];
   batch_results: Record<string, EventResult[]>;
+  /** Until when the submission under way is tried again, ms; left out while none is. */
+  submit_until_ms?: number;
 }
 
 /** A period's row as the run sees it, with absolute deadlines (calendars are never computed in workflows). */
@@ -102,6 +118,8 @@ export interface PeriodState {
   retry_for_ms: number;
   /** When somebody is reminded of an invoice that awaits approval; null where it never did. */
   remind_at_ms?: number | null;
+  /** The start date of another period that a closing one waits for; left out where it waits for none. */
+  waits_for?: string;
   totals: Totals | null;
 }
 

@@ -15,9 +15,24 @@ export const exchangeRateSchema = z
   .refine((rate) => rate.from !== rate.to, { error: 'must be two currencies', path: ['to'] });
 export type ExchangeRateBody = z.infer<typeof exchangeRateSchema>;
 
+/** What becomes of a rate for a pair and an instant that has one. */
+export const ON_PUBLISHED = ['replace', 'keep'] as const;
+export type OnPublished = (typeof ON_PUBLISHED)[number];
+
 export const exchangeRatesSchema = z.strictObject({
   rates: z.array(exchangeRateSchema).min(1).max(EXCHANGE_RATES_COUNT),
+  /**
+   * `replace` (default): the new row holds from now on. `keep`: the same rate is not published twice, and another one is
+   * refused with all of the request; for imports that are repeated.
+   */
+  on_published: z.enum(ON_PUBLISHED).default('replace'),
 });
+
+/** What a request published; `unchanged`: how many of its rates were there already. */
+export interface PublishedRates {
+  data: ExchangeRate[];
+  unchanged: number;
+}
 
 /** A published rate. */
 export interface ExchangeRate extends ExchangeRateBody {

@@ -7,6 +7,7 @@ import { dateSchema, idSchema, modelSchema, noteSchema } from './ids.js';
 export const HELD_REASONS = [
   'unknown_customer',
   'outside_billing',
+  'being_placed',
   'unknown_model',
   'ambiguous_provider',
   'no_price',

@@ -1,6 +1,7 @@
 import type { ClosingBalances, OpeningBalances } from './balances.js';
 import type { PeriodStatus } from './period.js';
 import type { StripeReference } from './plan-rule.js';
+import type { SubscriptionLines } from './subscription-lines.js';
 
 /** Raised when the same seal would compose other bytes; a revision names the composer that made it. */
 export const COMPOSER_VERSION = 1;
@@ -99,6 +100,8 @@ export interface InvoiceView extends InvoiceContent {
    * paid from credit, below zero owed to the customer. Null before it is issued.
    */
   stripe_to_balance: string | null;
+  /** Where its lines stand on invoices of the customer's subscription; null for an invoice of its own. */
+  subscription: SubscriptionLines | null;
 }
 
 /** A revision as it is listed: what it comes to, what it has at Stripe, and what brought Stripe from the one before. */
@@ -114,6 +117,8 @@ export interface IssuedRevision {
   stripe_invoice_id: string | null;
   stripe_status: string | null;
   payment_status: string | null;
+  /** Where its lines stand on invoices of the customer's subscription; null for an invoice of its own. */
+  subscription: SubscriptionLines | null;
   /** Null for the first revision. */
   correction: {
     refund: 'balance' | 'refund';
@@ -121,6 +126,13 @@ export interface IssuedRevision {
     /** The total minus what stood at Stripe; null until it is settled. */
     difference: string | null;
     invoice: 'whole' | 'supplement' | 'none' | null;
-    credit_notes: { stripe_credit_note_id: string | null; stripe_invoice_id: string; amount: string }[];
+    credit_notes: {
+      stripe_credit_note_id: string | null;
+      stripe_invoice_id: string;
+      /** Before tax. */
+      amount: string;
+      /** As it is at Stripe, with tax and discounts; null before it is issued. */
+      total: string | null;
+    }[];
   } | null;
 }

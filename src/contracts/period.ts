@@ -1,4 +1,5 @@
 /** Pure types and names: workflows import this file. */
+import type { OpeningChange } from './balances.js';
 import type { IssuedRevision } from './invoice.js';
 import type { LatePolicy } from './late-options.js';
 import type { MeterEventsView } from './meter-submission.js';
@@ -25,18 +26,35 @@ export interface Totals {
   held_events: number;
   /** Exact decimal strings; 18 places where the expansion does not end. */
   cost: string;
+  /** What the rules of the plan charge, before fees, allowances and rounding. */
   charge: string;
+  /** The plan's. */
   currency: string;
+  /** What is in neither, since no exchange rate is known; the rate that an invoice needs is the one in force at its end. */
+  without_rate: AmountWithoutRate[];
+  /** Late usage of earlier periods that the period would carry, and what it charges; in none of the above. */
+  late_events: number;
+  late_charge: string;
   catalog_version: number;
   priced_at: string;
+}
+
+/** Exact decimal strings in a catalog's currency; `charge` is before floors and caps of a unit. */
+export interface AmountWithoutRate {
+  currency: string;
+  cost: string;
+  charge: string;
 }
 
 export interface BudgetState {
   budget_id: string;
   measure: 'cost' | 'charge';
   amount: string;
+  /** A charge has late usage in it that the period would carry. */
   spent: string;
   currency: string;
+  /** Currencies that usage is priced in and that no exchange rate is known from: `spent` lacks it. */
+  without_rate: string[];
   thresholds: { threshold: string; reached: boolean; raised_at: string | null }[];
 }
 
@@ -53,6 +71,10 @@ export interface HeldSummary {
   events: number;
 }
 
+/** What becomes of late usage that waits, if nobody does anything. */
+export const LATE_OUTCOMES = ['carried', 'rebilled', 'waits_for_person'] as const;
+export type LateOutcome = (typeof LATE_OUTCOMES)[number];
+
 /** Late usage of one sealed period that waits: for the customer's next seal, a re-bill, or a person. */
 export interface WaitingLateView {
   customer_id: string;
@@ -63,8 +85,9 @@ export interface WaitingLateView {
   released: number;
   first_received_at: string;
   last_received_at: string;
-  /** Until when arrivals are billed again in their own period, where that is the policy. */
+  /** Until when arrivals are billed again in their own period: where that is the policy, or no later period can carry it. */
   rebill_until: string | null;
+  becomes: LateOutcome;
 }
 
 export interface PeriodView {
@@ -75,6 +98,11 @@ export interface PeriodView {
   status: PeriodStatus;
   status_reason: string | null;
   payment_status: string | null;
+  /** The period that has to be composed before this one is sealed, as it stands now; null where it waits for none. */
+  waits_for: { start_date: string; status: PeriodStatus; status_reason: string | null } | null;
+  /** Whether it would open with something else now than it did: billing it again takes that in. */
+  opening_changed: boolean;
+  opening_changes: OpeningChange[];
   plan: { plan_id: string; version: number } | null;
   totals: Totals | null;
   late_events: number;

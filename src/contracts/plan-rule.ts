@@ -59,7 +59,6 @@ const costPlus = {
 
 /** What an own price counts: units of the rule's meters, events, or distinct actions. */
 export const COUNTED = ['units', 'events', 'actions'] as const;
-export type Counted = (typeof COUNTED)[number];
 const countSchema = z.enum(COUNTED).default('units');
 
 /** Options of own prices, which do not depend on cost. `unit`: what the counted thing is called after a number. */

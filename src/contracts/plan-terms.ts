@@ -8,7 +8,6 @@ export const baseFeeSchema = z.union([
   unsignedDecimalSchema,
   z.strictObject({ amount: unsignedDecimalSchema, timing: z.enum(['arrears', 'advance']).default('arrears') }),
 ]);
-export type BaseFee = z.infer<typeof baseFeeSchema>;
 
 /** A price for each seat: the largest quantity of the meter that one event of the period reports. */
 export const seatsSchema = z.strictObject({

@@ -15,6 +15,7 @@ export interface CustomerRecord {
   name: string | null;
   currency: string;
   stripe_customer_id: string | null;
+  stripe_subscription_id: string | null;
   budgets: CustomerBody['budgets'];
   /** Bounds of billing, ms since the epoch. */
   starts_at: number | null;
@@ -38,7 +39,7 @@ const ms = (column: string) => `round(extract(epoch FROM ${column}) * 1000)::big
 const msOrNull = (column: string) => `CASE WHEN isfinite(${column}) THEN ${ms(column)} END`;
 
 const SELECT_CUSTOMERS = `
-  SELECT c.customer_id, c.name, c.currency, c.stripe_customer_id, c.budgets, c.revision,
+  SELECT c.customer_id, c.name, c.currency, c.stripe_customer_id, c.stripe_subscription_id, c.budgets, c.revision,
     ${ms('c.starts_at')} AS starts_at, ${ms('c.ends_at')} AS ends_at,
     ${ms('c.created_at')} AS created_at, ${ms('c.updated_at')} AS updated_at,
     (SELECT jsonb_agg(jsonb_build_object('from', ${msOrNull('k.effective_from')}, 'time_zone', k.time_zone,

@@ -1,4 +1,5 @@
 import { canonicalJson } from '../contracts/canonical-json.js';
+import { readPlace, writeCursor } from '../contracts/cursor.js';
 import type { Customer, CustomerBody } from '../contracts/customer.js';
 import { ID_PATTERN } from '../contracts/ids.js';
 import type { Page, PageRequest } from '../contracts/page.js';
@@ -17,7 +18,7 @@ import { assignFirstPlan, changePlan, changesPlan, heldSince } from './plan-assi
  * Writes the whole customer, in one transaction with the audit log, and opens the current period. What is already under
  * way keeps its meaning: a changed calendar takes effect at the end of the newest period, a changed plan when
  * `plan_effective` says, a changed end of billing cuts or extends the unsealed period it stands in. A body that changes nothing makes no revision. A
- * `stripe_customer_id` that is left out keeps the known one. Usage that waited for the customer is placed afterwards by
+ * `stripe_customer_id` or `stripe_subscription_id` that is left out keeps the known one. Usage that waited for the customer is placed afterwards by
  * `placeWaitingUsage`.
  * Throws `invalid_customer` with the field at fault, `unknown_plan`, or `conflict` where existing periods forbid it.
  */
@@ -52,14 +53,11 @@ export async function readCustomer(database: Queryable, customerId: string): Pro
 
 /** Customers in code unit order of their ids. Throws `invalid_request` for a foreign cursor. */
 export async function listCustomers(database: Queryable, page: PageRequest): Promise<Page<Customer>> {
-  const after = page.cursor === null ? '' : Buffer.from(page.cursor, 'base64url').toString();
-  if (page.cursor !== null && !ID_PATTERN.test(after)) {
-    throw new CostplusError('invalid_request', 'The cursor is not one that this list gave.', { field: 'cursor' });
-  }
+  const after = page.cursor === null ? '' : readPlace(page.cursor, ID_PATTERN);
   const records = await readCustomerRecordsAfter(database, after, page.limit + 1);
   const data = records.slice(0, page.limit).map(toCustomer);
   const last = records.length > page.limit ? data.at(-1) : undefined;
-  return { data, next_cursor: last ? Buffer.from(last.customer_id).toString('base64url') : null };
+  return { data, next_cursor: last ? writeCursor(last.customer_id) : null };
 }
 
 /** The body with what was left open decided: the plan's version, bounds in ms. */
@@ -85,8 +83,9 @@ async function insertCustomer(
   nowMs: number,
 ): Promise<boolean> {
   const inserted = await client.query(
-    `INSERT INTO customers (customer_id, name, currency, stripe_customer_id, budgets, starts_at, ends_at, created_at, updated_at)
-     VALUES ($1, $2, $3, $4, $5, to_timestamp($6 / 1000.0), to_timestamp($7 / 1000.0), to_timestamp($8 / 1000.0), to_timestamp($8 / 1000.0))
+    `INSERT INTO customers (customer_id, name, currency, stripe_customer_id, budgets, starts_at, ends_at, created_at, updated_at,
+       stripe_subscription_id)
+     VALUES ($1, $2, $3, $4, $5, to_timestamp($6 / 1000.0), to_timestamp($7 / 1000.0), to_timestamp($8 / 1000.0), to_timestamp($8 / 1000.0), $9)
      ON CONFLICT DO NOTHING`,
     [
       customerId,
@@ -97,6 +96,7 @@ async function insertCustomer(
       wanted.starts_at_ms,
       wanted.ends_at_ms,
       nowMs,
+      wanted.stripe_subscription_id ?? null,
     ],
   );
   if (inserted.rowCount === 0) return false;
@@ -138,7 +138,7 @@ async function changeCustomer(
   await client.query(
     `UPDATE customers SET name = $2, currency = $3, stripe_customer_id = coalesce($4, stripe_customer_id), budgets = $5,
        starts_at = to_timestamp($6 / 1000.0), ends_at = to_timestamp($7 / 1000.0), revision = revision + 1,
-       updated_at = to_timestamp($8 / 1000.0)
+       updated_at = to_timestamp($8 / 1000.0), stripe_subscription_id = $9
      WHERE customer_id = $1`,
     [
       customerId,
@@ -149,6 +149,7 @@ async function changeCustomer(
       wanted.starts_at_ms,
       wanted.ends_at_ms,
       nowMs,
+      subscriptionOf(known, wanted),
     ],
   );
   if (changed.starts_at || changed.ends_at) await changeBounds(client, known, wanted, nowMs);
@@ -158,6 +159,11 @@ async function changeCustomer(
     await changeCalendar(client, customerId, wanted.calendar);
   }
   await audit(client, actor, 'customer.change', customerId, { revision: known.revision + 1, ...changed });
+}
+
+/** Left out keeps the known subscription; null takes it away. */
+function subscriptionOf(known: CustomerRecord, { stripe_subscription_id: wanted }: Wanted): string | null {
+  return wanted === undefined ? known.stripe_subscription_id : wanted;
 }
 
 type Change = { from: unknown; to: unknown };
@@ -172,6 +178,7 @@ function changesOf(known: CustomerRecord, wanted: Wanted): Record<string, Change
       from: known.stripe_customer_id,
       to: wanted.stripe_customer_id ?? known.stripe_customer_id,
     },
+    stripe_subscription_id: { from: known.stripe_subscription_id, to: subscriptionOf(known, wanted) },
     budgets: { from: known.budgets, to: wanted.budgets },
     starts_at: { from: instant(known.starts_at), to: instant(wanted.starts_at_ms) },
     ends_at: { from: instant(known.ends_at), to: instant(wanted.ends_at_ms) },
@@ -222,6 +229,7 @@ function toCustomer(record: CustomerRecord): Customer {
     plan_version: plan.plan_version,
     ...(Number.isFinite(since) ? { plan_effective_from: instant(since)! } : {}),
     ...(record.stripe_customer_id === null ? {} : { stripe_customer_id: record.stripe_customer_id }),
+    ...(record.stripe_subscription_id === null ? {} : { stripe_subscription_id: record.stripe_subscription_id }),
     budgets: record.budgets,
     ...(record.starts_at === null ? {} : { starts_at: instant(record.starts_at)! }),
     ...(record.ends_at === null ? {} : { ends_at: instant(record.ends_at)! }),

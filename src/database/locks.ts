@@ -19,6 +19,8 @@ const NAMESPACES = {
   proposals: 10n,
   stripe: 11n,
   meter_events: 12n,
+  held_request: 13n,
+  exchange_rates: 14n,
 } as const;
 
 /** The key of a lock as a decimal string for `pg_advisory_*lock($1::bigint)`. */

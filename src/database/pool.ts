@@ -91,9 +91,9 @@ export async function withSession<T>(pool: Pool, work: (client: Client) => Promi
   }
 }
 
-/** Runs `work` on the session that is given (no transaction is open on it), or on one of the pool's. */
-export async function onSession<T>(database: Pool | Client, work: (client: Client) => Promise<T>): Promise<T> {
-  return database instanceof pg.Pool ? withSession(database, work) : work(database);
+/** Whether connections are to be had here; else it is the one of an open session. */
+export function isPool(database: Pool | Client): database is Pool {
+  return database instanceof pg.Pool;
 }
 
 /** SQLSTATE of an error, when it came from PostgreSQL. */

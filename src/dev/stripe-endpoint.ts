@@ -2,6 +2,8 @@ import { refused, type StripeRefusal } from './stripe-answer.js';
 import type { FormParams } from './stripe-form.js';
 import { renderInvoice, type StandInCustomer, type StandInInvoice } from './stripe-objects.js';
 import type { StandInStore } from './stripe-stand-in-store.js';
+import type { StandInSubscription } from './stripe-subscription-objects.js';
+import type { StandInTax } from './stripe-tax.js';
 
 export interface EndpointContext {
   store: StandInStore;
@@ -11,6 +13,10 @@ export interface EndpointContext {
   emit: (type: string, object: object) => void;
   /** Where hosted invoice pages are served. */
   baseUrl: () => string;
+  /** What Stripe Tax takes. */
+  tax: () => StandInTax;
+  /** Whether lines of a deleted draft stay, as pending items: Stripe does not document it. */
+  freesItems: boolean;
 }
 
 /** Runs one endpoint; what it returns is the answer's body. Throws StripeRefusal. */
@@ -32,6 +38,12 @@ export function findCustomer(context: EndpointContext, id: string, status: numbe
   const customer = context.store.get('customers', id);
   if (!customer || customer.deleted) throw refused(`No such customer: '${id}'`, 'resource_missing', 'customer', status);
   return { ...customer };
+}
+
+export function findSubscription(context: EndpointContext, id: string): StandInSubscription {
+  const subscription = context.store.get('subscriptions', id);
+  if (!subscription) throw missing('subscription', id, 'subscription');
+  return structuredClone(subscription);
 }
 
 export function pageOf<T extends { id: string }>(items: T[], after: string | undefined, limit: number): T[] {

@@ -1,15 +1,12 @@
-import { billableStepMinor } from '../money/currency.js';
-import { badParameter, refused, StripeRefusal } from './stripe-answer.js';
+import { StripeRefusal } from './stripe-answer.js';
 import {
-  type Endpoint,
-  type EndpointContext,
-  expectStatus,
-  findCustomer,
-  findInvoice,
-  keep,
-  pageOf,
-  seconds,
-} from './stripe-endpoint.js';
+  createCreditNote,
+  listCreditNoteLines,
+  listCreditNotes,
+  previewCreditNote,
+  voidCreditNote,
+} from './stripe-credit-note-endpoints.js';
+import { type Endpoint, type EndpointContext, findCustomer, pageOf, seconds } from './stripe-endpoint.js';
 import type { FormParams } from './stripe-form.js';
 import {
   addLines,
@@ -18,15 +15,29 @@ import {
   finalizeInvoice,
   listInvoices,
   listLines,
-  markUncollectible,
-  payInvoice,
   retrieveInvoice,
   updateInvoice,
-  voidInvoice,
 } from './stripe-invoice-endpoints.js';
-import { createMeter, createMeterEvent, listEventSummaries, listMeters } from './stripe-meter-endpoints.js';
-import { listOf, newId, type StandInCreditNote, type StandInCustomer } from './stripe-objects.js';
+import { createItem, deleteItem, listItems, retrieveItem, updateItem } from './stripe-item-endpoints.js';
+import {
+  adjustMeterEvent,
+  createMeter,
+  createMeterEvent,
+  listEventSummaries,
+  listMeters,
+} from './stripe-meter-endpoints.js';
+import { retrieveCoreEvent } from './stripe-meter-errors.js';
+import { listOf, newId, type StandInCustomer } from './stripe-objects.js';
 import { isWithin, readParameters, schemas } from './stripe-parameters.js';
+import { markUncollectible, payInvoice, voidInvoice } from './stripe-payment-endpoints.js';
+import { retrieveProduct } from './stripe-product-endpoints.js';
+import {
+  cancelSubscription,
+  createSubscription,
+  listSubscriptions,
+  retrieveSubscription,
+} from './stripe-subscription-endpoints.js';
+import { createCoupon, createTaxRate } from './stripe-tax-endpoints.js';
 
 const createCustomer: Endpoint = (context, _id, params) => {
   const asked = readParameters(schemas.customerCreate, params);
@@ -89,94 +100,6 @@ const listCustomers: Endpoint = (context, _id, params) => {
   return listOf('/v1/customers', pageOf(found, asked.starting_after, asked.limit), asked.limit);
 };
 
-const createCreditNote: Endpoint = (context, _id, params) => {
-  const asked = readParameters(schemas.creditNoteCreate, params);
-  const amount = asked.amount ?? 0;
-  const invoice = findInvoice(context, asked.invoice);
-  expectStatus(invoice, 'open', 'paid');
-  const paid = invoice.status === 'paid';
-  const smallest = Number(billableStepMinor(invoice.currency));
-  if (amount % smallest !== 0) {
-    throw badParameter('amount', `Amounts in ${invoice.currency} must be multiples of ${smallest}`);
-  }
-  const [credit, refund] = [asked.credit_amount ?? 0, asked.refund_amount ?? 0];
-  const parts = credit + refund + (asked.out_of_band_amount ?? 0);
-  if (paid ? parts !== amount : parts !== 0 || amount > invoice.amount_remaining) {
-    throw refused('The parts of a credit note must make up its amount.', 'credit_note_amount_invalid', 'amount');
-  }
-  const earlier = context.store
-    .values('credit_notes')
-    .filter((note) => note.invoice === invoice.id && note.status === 'issued');
-  const refunded = earlier.reduce((sum, note) => sum + note.refund_amount, 0);
-  if (
-    paid &&
-    amount > invoice.total - invoice.pre_payment_credit_notes_amount - invoice.post_payment_credit_notes_amount
-  ) {
-    throw refused('Credit notes cannot exceed the invoice.', 'credit_note_amount_too_large', 'amount');
-  }
-  if (refund > invoice.amount_paid - refunded) {
-    throw refused('There is not that much payment to give back.', 'refund_amount_too_large', 'refund_amount');
-  }
-  if (credit > 0) {
-    const customer = findCustomer(context, invoice.customer, 400);
-    customer.balance -= credit;
-    context.store.put('customers', customer.id, customer);
-  }
-  if (paid) invoice.post_payment_credit_notes_amount += amount;
-  else {
-    invoice.pre_payment_credit_notes_amount += amount;
-    invoice.amount_remaining -= amount;
-    if (invoice.amount_remaining === 0) invoice.status = 'paid';
-  }
-  const note: StandInCreditNote = {
-    id: newId('cn'),
-    object: 'credit_note',
-    created: seconds(context),
-    invoice: invoice.id,
-    customer: invoice.customer,
-    currency: invoice.currency,
-    number: `${invoice.number}-CN-${String(earlier.length + 1).padStart(2, '0')}`,
-    amount,
-    total: amount,
-    subtotal: amount,
-    credit_amount: credit,
-    refund_amount: refund,
-    reason: asked.reason ?? null,
-    memo: asked.memo ?? null,
-    status: 'issued',
-    livemode: false,
-    metadata: asked.metadata ?? {},
-  };
-  context.store.put('credit_notes', note.id, note);
-  keep(context, invoice, 'invoice.updated');
-  context.emit('credit_note.created', note);
-  return note;
-};
-
-const voidCreditNote: Endpoint = (context, id, params) => {
-  readParameters(schemas.creditNoteVoid, params);
-  const note = context.store.get('credit_notes', id);
-  if (!note) throw refused(`No such credit note: '${id}'`, 'resource_missing', 'credit_note', 404);
-  const invoice = findInvoice(context, note.invoice);
-  expectStatus(invoice, 'open');
-  const voided: StandInCreditNote = { ...note, status: 'void' };
-  context.store.put('credit_notes', id, voided);
-  invoice.pre_payment_credit_notes_amount -= note.amount;
-  invoice.amount_remaining += note.amount;
-  keep(context, invoice, 'invoice.updated');
-  context.emit('credit_note.voided', voided);
-  return voided;
-};
-
-const listCreditNotes: Endpoint = (context, _id, params) => {
-  const asked = readParameters(schemas.creditNoteList, params);
-  const found = context.store
-    .values('credit_notes')
-    .reverse()
-    .filter((it) => (asked.invoice ?? it.invoice) === it.invoice && (asked.customer ?? it.customer) === it.customer);
-  return listOf('/v1/credit_notes', pageOf(found, asked.starting_after, asked.limit), asked.limit);
-};
-
 const ROUTES: [method: string, path: RegExp, endpoint: Endpoint][] = [
   ['POST', /^\/v1\/customers$/, createCustomer],
   ['GET', /^\/v1\/customers$/, listCustomers],
@@ -194,13 +117,29 @@ const ROUTES: [method: string, path: RegExp, endpoint: Endpoint][] = [
   ['POST', /^\/v1\/invoices\/([^/]+)\/void$/, voidInvoice],
   ['POST', /^\/v1\/invoices\/([^/]+)\/mark_uncollectible$/, markUncollectible],
   ['POST', /^\/v1\/invoices\/([^/]+)\/pay$/, payInvoice],
+  ['POST', /^\/v1\/invoiceitems$/, createItem],
+  ['GET', /^\/v1\/invoiceitems$/, listItems],
+  ['GET', /^\/v1\/invoiceitems\/([^/]+)$/, retrieveItem],
+  ['POST', /^\/v1\/invoiceitems\/([^/]+)$/, updateItem],
+  ['DELETE', /^\/v1\/invoiceitems\/([^/]+)$/, deleteItem],
+  ['POST', /^\/v1\/subscriptions$/, createSubscription],
+  ['GET', /^\/v1\/subscriptions$/, listSubscriptions],
+  ['GET', /^\/v1\/subscriptions\/([^/]+)$/, retrieveSubscription],
+  ['DELETE', /^\/v1\/subscriptions\/([^/]+)$/, cancelSubscription],
   ['POST', /^\/v1\/billing\/meters$/, createMeter],
   ['GET', /^\/v1\/billing\/meters$/, listMeters],
   ['GET', /^\/v1\/billing\/meters\/([^/]+)\/event_summaries$/, listEventSummaries],
   ['POST', /^\/v1\/billing\/meter_events$/, createMeterEvent],
+  ['POST', /^\/v1\/billing\/meter_event_adjustments$/, adjustMeterEvent],
+  ['GET', /^\/v2\/core\/events\/([^/]+)$/, retrieveCoreEvent],
   ['POST', /^\/v1\/credit_notes$/, createCreditNote],
+  ['GET', /^\/v1\/products\/([^/]+)$/, retrieveProduct],
   ['GET', /^\/v1\/credit_notes$/, listCreditNotes],
+  ['GET', /^\/v1\/credit_notes\/preview$/, previewCreditNote],
+  ['GET', /^\/v1\/credit_notes\/([^/]+)\/lines$/, listCreditNoteLines],
   ['POST', /^\/v1\/credit_notes\/([^/]+)\/void$/, voidCreditNote],
+  ['POST', /^\/v1\/tax_rates$/, createTaxRate],
+  ['POST', /^\/v1\/coupons$/, createCoupon],
 ];
 
 /** The endpoint behind a method and path. Throws a refusal where there is none. */

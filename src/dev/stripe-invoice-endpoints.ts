@@ -1,6 +1,6 @@
 import { INVOICE_LINES_COUNT } from '../limits.js';
 import { billableStepMinor } from '../money/currency.js';
-import { badParameter, refused, StripeRefusal } from './stripe-answer.js';
+import { badParameter, refused } from './stripe-answer.js';
 import {
   type Endpoint,
   type EndpointContext,
@@ -12,8 +12,12 @@ import {
   seconds,
   secondsOf,
 } from './stripe-endpoint.js';
+import { dropItems } from './stripe-freed-items.js';
 import { listOf, newId, renderInvoice, type StandInInvoice, type StandInLine } from './stripe-objects.js';
 import { isWithin, readParameters, schemas } from './stripe-parameters.js';
+import { taxCodeOfProduct } from './stripe-product-endpoints.js';
+import { addUp, automaticRate, discountLines, taxLines } from './stripe-tax.js';
+import { discountOf, taxRateOf } from './stripe-tax-endpoints.js';
 
 /**
  * Below these minor units Stripe marks the invoice paid and carries the amount to the customer's balance
@@ -38,9 +42,6 @@ const MINIMUM_CHARGE_MINOR: Record<string, number> = {
 };
 const minimumCharge = (currency: string): number => MINIMUM_CHARGE_MINOR[currency] ?? 50;
 
-/** What the stand-in's Stripe Tax takes in every country. */
-const TAX_PERCENT = 20;
-
 export const createInvoice: Endpoint = (context, _id, params) => {
   const asked = readParameters(schemas.invoiceCreate, params);
   const customer = findCustomer(context, asked.customer, 400);
@@ -53,6 +54,8 @@ export const createInvoice: Endpoint = (context, _id, params) => {
     status: 'draft',
     auto_advance: asked.auto_advance,
     billing_reason: 'manual',
+    automatically_finalizes_at: null,
+    parent: null,
     collection_method: asked.collection_method,
     days_until_due: asked.days_until_due ?? null,
     description: asked.description ?? null,
@@ -64,8 +67,12 @@ export const createInvoice: Endpoint = (context, _id, params) => {
     metadata: asked.metadata ?? {},
     subtotal: 0,
     total: 0,
+    total_excluding_tax: 0,
+    total_taxes: [],
+    total_discount_amounts: [],
     amount_due: 0,
     amount_paid: 0,
+    amount_paid_off_stripe: 0,
     amount_remaining: 0,
     starting_balance: 0,
     ending_balance: null,
@@ -75,6 +82,8 @@ export const createInvoice: Endpoint = (context, _id, params) => {
     post_payment_credit_notes_amount: 0,
     last_finalization_error: null,
     automatic_tax: { enabled: asked.automatic_tax?.enabled ?? false, status: null },
+    default_tax_rates: [],
+    discounts: [],
     custom_fields: asked.custom_fields ?? null,
     status_transitions: { finalized_at: null, paid_at: null, voided_at: null, marked_uncollectible_at: null },
     lines: [],
@@ -96,6 +105,7 @@ export const listInvoices: Endpoint = (context, _id, params) => {
   const found = all.filter(
     (it) =>
       isWithin(it.created, asked.created) &&
+      (asked.subscription === undefined || it.parent?.subscription_details.subscription === asked.subscription) &&
       (asked.status === undefined || it.status === asked.status) &&
       (asked.collection_method === undefined || it.collection_method === asked.collection_method),
   );
@@ -113,6 +123,12 @@ export const updateInvoice: Endpoint = (context, id, params) => {
     const merged = { ...invoice.metadata, ...asked.metadata };
     invoice.metadata = Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== ''));
   }
+  if (asked.default_tax_rates !== undefined || asked.discounts !== undefined) {
+    expectStatus(invoice, 'draft');
+    if (asked.default_tax_rates !== undefined) invoice.default_tax_rates = asked.default_tax_rates.map(taxRateOf);
+    if (asked.discounts !== undefined) invoice.discounts = asked.discounts.map(({ coupon }) => discountOf(coupon));
+    compute(invoice);
+  }
   return keep(context, invoice, 'invoice.updated');
 };
 
@@ -122,7 +138,9 @@ export const deleteInvoice: Endpoint = (context, id, params) => {
   if (invoice.status !== 'draft') {
     throw refused(`You can only delete draft invoices. This invoice is ${invoice.status}.`, 'invoice_not_editable');
   }
+  if (invoice.parent !== null) throw refused('You cannot delete invoices that were made by subscriptions.');
   context.store.delete('invoices', id);
+  dropItems(context, invoice);
   context.emit('invoice.deleted', renderInvoice(invoice));
   return { id, object: 'invoice', deleted: true };
 };
@@ -162,13 +180,11 @@ export const addLines: Endpoint = (context, id, params) => {
       period: line.period ?? { start: now, end: now },
       quantity: 1,
       taxes: [],
+      tax_code: line.price_data?.product_data?.tax_code ?? taxCodeOfProduct(line.price_data?.product),
     };
     invoice.lines.push(added);
-    invoice.subtotal += amount;
   });
-  invoice.total = invoice.subtotal;
-  invoice.amount_due = Math.max(0, invoice.total);
-  invoice.amount_remaining = invoice.amount_due;
+  compute(invoice);
   if (asked.invoice_metadata) invoice.metadata = { ...invoice.metadata, ...asked.invoice_metadata };
   return keep(context, invoice, 'invoice.updated');
 };
@@ -229,67 +245,13 @@ function taxOrRefuse(context: EndpointContext, invoice: StandInInvoice, country:
   }
   invoice.automatic_tax.status = 'complete';
   invoice.last_finalization_error = null;
-  invoice.total = invoice.subtotal + Math.round((invoice.subtotal * TAX_PERCENT) / 100);
+  taxLines(invoice, (line) => [automaticRate(context.tax(), line)]);
+  addUp(invoice);
 }
 
-/** Stripe collects by itself: charges what charges automatically, and fails where there is nothing to charge. */
-export function collectInvoices(context: EndpointContext): void {
-  for (const { id } of context.store.values('invoices')) {
-    const invoice = findInvoice(context, id);
-    const isDue = invoice.status === 'open' && invoice.auto_advance;
-    if (!isDue || invoice.collection_method !== 'charge_automatically') continue;
-    const customer = context.store.get('customers', invoice.customer);
-    invoice.attempted = true;
-    invoice.attempt_count++;
-    if (customer?.invoice_settings?.default_payment_method) {
-      invoice.status = 'paid';
-      invoice.amount_paid = invoice.amount_due;
-      invoice.amount_remaining = 0;
-      invoice.status_transitions.paid_at = seconds(context);
-      keep(context, invoice, 'invoice.paid', 'invoice.payment_succeeded');
-    } else keep(context, invoice, 'invoice.payment_failed');
-  }
+/** Adds a draft up. Stripe Tax comes on top when it is finalized. */
+export function compute(invoice: StandInInvoice): void {
+  discountLines(invoice);
+  taxLines(invoice, () => (invoice.automatic_tax.enabled ? [] : invoice.default_tax_rates));
+  addUp(invoice);
 }
-
-export const voidInvoice: Endpoint = (context, id, params) => {
-  readParameters(schemas.none, params);
-  const invoice = findInvoice(context, id);
-  expectStatus(invoice, 'open', 'uncollectible');
-  invoice.status = 'void';
-  invoice.amount_remaining = 0;
-  invoice.status_transitions.voided_at = seconds(context);
-  return keep(context, invoice, 'invoice.voided');
-};
-
-export const markUncollectible: Endpoint = (context, id, params) => {
-  readParameters(schemas.none, params);
-  const invoice = findInvoice(context, id);
-  expectStatus(invoice, 'open');
-  invoice.status = 'uncollectible';
-  invoice.status_transitions.marked_uncollectible_at = seconds(context);
-  return keep(context, invoice, 'invoice.marked_uncollectible');
-};
-
-/** Stripe's own test card that is always declined; every other payment succeeds. */
-const DECLINED = 'pm_card_chargeDeclined';
-
-export const payInvoice: Endpoint = (context, id, params) => {
-  const asked = readParameters(schemas.pay, params);
-  const invoice = findInvoice(context, id);
-  expectStatus(invoice, 'open', 'uncollectible');
-  invoice.attempted = true;
-  invoice.attempt_count++;
-  if (asked.payment_method === DECLINED) {
-    keep(context, invoice, 'invoice.payment_failed');
-    throw new StripeRefusal(
-      402,
-      { type: 'card_error', code: 'card_declined', message: 'Your card was declined.' },
-      true,
-    );
-  }
-  invoice.status = 'paid';
-  invoice.amount_paid = invoice.amount_due;
-  invoice.amount_remaining = 0;
-  invoice.status_transitions.paid_at = seconds(context);
-  return keep(context, invoice, 'invoice.paid', 'invoice.payment_succeeded');
-};

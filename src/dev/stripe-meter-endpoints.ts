@@ -1,7 +1,8 @@
+import { z } from 'zod';
 import { badParameter, refused } from './stripe-answer.js';
 import { type Endpoint, pageOf, seconds } from './stripe-endpoint.js';
 import { listOf, newId, type StandInMeter } from './stripe-objects.js';
-import { readParameters, schemas } from './stripe-parameters.js';
+import { expand, readParameters, schemas } from './stripe-parameters.js';
 
 const DAY_SECONDS = 86_400;
 
@@ -71,6 +72,33 @@ export const createMeterEvent: Endpoint = (context, _id, params) => {
   context.store.put('meter_events', known ? `${identifier}/${newId('again')}` : identifier, event);
   return event;
 };
+
+/** Takes an event back, as Stripe does within a day of receiving it. */
+export const adjustMeterEvent: Endpoint = (context, _id, params) => {
+  const asked = readParameters(adjustmentCreate, params);
+  const { identifier } = asked.cancel;
+  const event = context.store.get('meter_events', identifier);
+  if (event?.event_name !== asked.event_name) throw refused('No event was found with the identifier.');
+  if (seconds(context) - event.created >= DAY_SECONDS) {
+    throw refused('You can only cancel events within 24 hours of Stripe receiving them.');
+  }
+  context.store.delete('meter_events', identifier);
+  return {
+    object: 'billing.meter_event_adjustment',
+    livemode: false,
+    status: 'pending',
+    event_name: asked.event_name,
+    type: 'cancel',
+    cancel: { identifier },
+  };
+};
+
+const adjustmentCreate = z.strictObject({
+  type: z.literal('cancel'),
+  event_name: z.string().max(100),
+  cancel: z.strictObject({ identifier: z.string().max(100) }),
+  expand,
+});
 
 export const listEventSummaries: Endpoint = (context, id, params) => {
   const asked = readParameters(schemas.eventSummaryList, params);

@@ -21,6 +21,28 @@ export interface StandInCustomer {
   deleted?: true;
 }
 
+/** A rate as lines are taxed with it. */
+export interface StandInTaxRate {
+  id: string;
+  /** Hundredths of a percent. */
+  basis_points: number;
+  inclusive: boolean;
+}
+
+export interface StandInLineTax {
+  amount: number;
+  tax_behavior: 'exclusive' | 'inclusive';
+  tax_rate_details: { tax_rate: string };
+  taxability_reason: 'standard_rated' | 'zero_rated';
+  taxable_amount: number;
+  type: 'tax_rate_details';
+}
+
+export interface StandInDiscountAmount {
+  amount: number;
+  discount: string;
+}
+
 export interface StandInLine {
   id: string;
   object: 'line_item';
@@ -30,13 +52,28 @@ export interface StandInLine {
   description: string | null;
   discountable: boolean;
   discounts: [];
-  discount_amounts: [];
+  discount_amounts: StandInDiscountAmount[];
   invoice: string;
   livemode: false;
   metadata: Record<string, string>;
   period: { start: number; end: number };
   quantity: number;
-  taxes: [];
+  taxes: StandInLineTax[];
+  /** Of the product that the line was priced by. */
+  tax_code: string | null;
+  /** The invoice item that it stands for. */
+  parent?: {
+    type: 'invoice_item_details';
+    invoice_item_details: { invoice_item: string; subscription: string | null };
+  };
+}
+
+/** A coupon as it was put on an invoice by hand. */
+export interface StandInDiscount {
+  id: string;
+  /** Hundredths of a percent, unless an amount is taken off. */
+  basis_points: number;
+  amount_off: number | null;
 }
 
 export type InvoiceStatus = 'draft' | 'open' | 'paid' | 'void' | 'uncollectible';
@@ -49,7 +86,10 @@ export interface StandInInvoice {
   currency: string;
   status: InvoiceStatus;
   auto_advance: boolean;
-  billing_reason: 'manual';
+  billing_reason: 'manual' | 'subscription_create' | 'subscription_cycle';
+  /** When Stripe issues a draft by itself; null: not. */
+  automatically_finalizes_at: number | null;
+  parent: { type: 'subscription_details'; subscription_details: { subscription: string } } | null;
   collection_method: 'charge_automatically' | 'send_invoice';
   days_until_due: number | null;
   description: string | null;
@@ -61,8 +101,12 @@ export interface StandInInvoice {
   metadata: Record<string, string>;
   subtotal: number;
   total: number;
+  total_excluding_tax: number;
+  total_taxes: StandInLineTax[];
+  total_discount_amounts: StandInDiscountAmount[];
   amount_due: number;
   amount_paid: number;
+  amount_paid_off_stripe: number;
   amount_remaining: number;
   starting_balance: number;
   ending_balance: number | null;
@@ -72,6 +116,9 @@ export interface StandInInvoice {
   post_payment_credit_notes_amount: number;
   last_finalization_error: { type: string; code: string; message: string } | null;
   automatic_tax: { enabled: boolean; status: 'complete' | 'requires_location_inputs' | null };
+  /** Rates that a person put on the draft: taxed without Stripe Tax. */
+  default_tax_rates: StandInTaxRate[];
+  discounts: StandInDiscount[];
   custom_fields: { name: string; value: string }[] | null;
   status_transitions: {
     finalized_at: number | null;
@@ -81,6 +128,19 @@ export interface StandInInvoice {
   };
   /** All lines; an answer shows the first 10 as a list object. */
   lines: StandInLine[];
+}
+
+export interface StandInCreditNoteLine {
+  id: string;
+  object: 'credit_note_line_item';
+  amount: number;
+  description: string | null;
+  discount_amount: number;
+  invoice_line_item?: string;
+  livemode: false;
+  quantity: number | null;
+  taxes: StandInLineTax[];
+  type: 'invoice_line_item' | 'custom_line_item';
 }
 
 export interface StandInCreditNote {
@@ -94,6 +154,15 @@ export interface StandInCreditNote {
   amount: number;
   total: number;
   subtotal: number;
+  total_excluding_tax: number;
+  total_taxes: StandInLineTax[];
+  discount_amount: number;
+  /** What it took off the amount that remained to be paid, and what was paid already. */
+  pre_payment_amount: number;
+  post_payment_amount: number;
+  type: 'pre_payment' | 'post_payment' | 'mixed';
+  out_of_band_amount: number | null;
+  lines: StandInCreditNoteLine[];
   /** How it was given back; Stripe shows this by the refund and the balance transaction that it made. */
   credit_amount: number;
   refund_amount: number;
@@ -138,10 +207,15 @@ export function listOf(url: string, items: unknown[], limit: number): object {
   return { object: 'list', data: items.slice(0, limit), has_more: items.length > limit, url };
 }
 
-/** Lines that an invoice shows of itself; the rest is read by paging its lines. */
+/** Lines that an invoice or a credit note shows of itself; the rest is read by paging its lines. */
 const INLINE_LINES = 10;
 
 /** An invoice as an answer shows it. */
 export function renderInvoice(invoice: StandInInvoice): object {
   return { ...invoice, lines: listOf(`/v1/invoices/${invoice.id}/lines`, invoice.lines, INLINE_LINES) };
+}
+
+/** A credit note as an answer shows it. */
+export function renderCreditNote(note: StandInCreditNote): object {
+  return { ...note, lines: listOf(`/v1/credit_notes/${note.id}/lines`, note.lines, INLINE_LINES) };
 }

@@ -4,28 +4,65 @@ import { badParameter } from './stripe-answer.js';
 import type { FormParams } from './stripe-form.js';
 
 /** The parameters of the calls that the stand-in answers, as texts of a form; anything else is refused like at Stripe. */
-const integer = z
+export const integer = z
   .string()
   .regex(/^-?\d{1,15}$/, 'Invalid integer')
   .transform(Number);
-const count = z
+export const count = z
   .string()
   .regex(/^\d{1,12}$/, 'Invalid integer')
   .transform(Number);
-const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
-const metadata = z
+export const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
+export const metadata = z
   .union([z.literal('').transform(() => ({})), z.record(z.string().max(40), z.string().max(500))])
   .refine((pairs) => Object.keys(pairs).length <= 50, 'You can only specify 50 metadata keys');
-const expand = z.array(z.string()).optional();
-const range = z.union([
+export const expand = z.array(z.string()).optional();
+export const range = z.union([
   count.transform((at) => ({ gte: at, lte: at })),
   z.strictObject({ gt: count.optional(), gte: count.optional(), lt: count.optional(), lte: count.optional() }),
 ]);
-const page = {
+export const page = {
   limit: count.pipe(z.number().min(1).max(100)).default(10),
   starting_after: z.string().optional(),
   expand,
 };
+
+/** One line of a credit note: an amount or a quantity of a line of the invoice, or something of its own. */
+const creditNoteLine = z.discriminatedUnion('type', [
+  z
+    .strictObject({
+      type: z.literal('invoice_line_item'),
+      invoice_line_item: z.string().min(1),
+      amount: integer.optional(),
+      quantity: count.optional(),
+    })
+    .refine((it) => (it.amount === undefined) !== (it.quantity === undefined), {
+      message: 'You must specify one of amount and quantity',
+    }),
+  z.strictObject({
+    type: z.literal('custom_line_item'),
+    description: z.string().min(1),
+    quantity: count.default(1),
+    unit_amount: count,
+  }),
+]);
+const creditNote = z
+  .strictObject({
+    invoice: z.string().min(1),
+    amount: count.pipe(z.number().min(1)).optional(),
+    lines: z.array(creditNoteLine).min(1).max(250).optional(),
+    credit_amount: count.optional(),
+    refund_amount: count.optional(),
+    out_of_band_amount: count.optional(),
+    reason: z.enum(['duplicate', 'fraudulent', 'order_change', 'product_unsatisfactory']).optional(),
+    memo: z.string().max(5000).optional(),
+    metadata: metadata.optional(),
+    expand,
+  })
+  .refine((it) => (it.amount === undefined) !== (it.lines === undefined), {
+    message: 'One of amount, lines, or shipping_cost must be provided.',
+    path: ['amount'],
+  });
 
 export const schemas = {
   none: z.strictObject({ expand }),
@@ -84,12 +121,38 @@ export const schemas = {
     auto_advance: flag.optional(),
     description: z.string().max(1500).optional(),
     footer: z.string().max(5000).optional(),
+    default_tax_rates: z.array(z.string()).optional(),
+    discounts: z
+      .array(z.strictObject({ coupon: z.string() }))
+      .max(20)
+      .optional(),
     metadata: metadata.optional(),
     expand,
   }),
+  taxRateCreate: z.strictObject({
+    display_name: z.string().min(1).max(50),
+    percentage: z.string().regex(/^\d{1,3}(\.\d{1,2})?$/, 'Invalid percentage'),
+    inclusive: flag,
+    expand,
+  }),
+  couponCreate: z
+    .strictObject({
+      percent_off: z
+        .string()
+        .regex(/^\d{1,3}(\.\d{1,2})?$/, 'Invalid percentage')
+        .optional(),
+      amount_off: count.optional(),
+      currency: z.string().optional(),
+      duration: z.enum(['once', 'repeating', 'forever']).default('once'),
+      expand,
+    })
+    .refine((it) => (it.percent_off === undefined) !== (it.amount_off === undefined), {
+      message: 'You must pass one of percent_off and amount_off.',
+    }),
   invoiceList: z.strictObject({
     ...page,
     customer: z.string().optional(),
+    subscription: z.string().optional(),
     status: z.enum(['draft', 'open', 'paid', 'uncollectible', 'void']).optional(),
     collection_method: z.enum(['charge_automatically', 'send_invoice']).optional(),
     created: range.optional(),
@@ -137,19 +200,7 @@ export const schemas = {
     off_session: flag.optional(),
     expand,
   }),
-  creditNoteCreate: z
-    .strictObject({
-      invoice: z.string().min(1),
-      amount: count.optional(),
-      credit_amount: count.optional(),
-      refund_amount: count.optional(),
-      out_of_band_amount: count.optional(),
-      reason: z.enum(['duplicate', 'fraudulent', 'order_change', 'product_unsatisfactory']).optional(),
-      memo: z.string().max(5000).optional(),
-      metadata: metadata.optional(),
-      expand,
-    })
-    .refine((it) => (it.amount ?? 0) > 0, { message: 'Must be at least 1', path: ['amount'] }),
+  creditNote,
   meterCreate: z.strictObject({
     display_name: z.string().min(1).max(250),
     event_name: z.string().min(1).max(100),

@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { SavedAnswer } from './stripe-idempotency.js';
+import type { StandInCoreEvent } from './stripe-meter-errors.js';
 import type {
   StandInCreditNote,
   StandInCustomer,
@@ -17,6 +18,7 @@ import type {
   StandInMeter,
   StandInMeterEvent,
 } from './stripe-objects.js';
+import type { StandInInvoiceItem, StandInSubscription } from './stripe-subscription-objects.js';
 
 /** An event to deliver to the webhook endpoint; gone once it was answered with 2xx or given up. */
 export interface PendingEvent {
@@ -29,8 +31,11 @@ interface Tables {
   customers: StandInCustomer;
   invoices: StandInInvoice;
   credit_notes: StandInCreditNote;
+  subscriptions: StandInSubscription;
+  invoice_items: StandInInvoiceItem;
   meters: StandInMeter;
   meter_events: StandInMeterEvent;
+  core_events: StandInCoreEvent;
   events: PendingEvent;
   idempotency: SavedAnswer;
   settings: number;
@@ -42,8 +47,11 @@ const TABLES: Table[] = [
   'customers',
   'invoices',
   'credit_notes',
+  'subscriptions',
+  'invoice_items',
   'meters',
   'meter_events',
+  'core_events',
   'events',
   'idempotency',
   'settings',
@@ -142,7 +150,8 @@ export class StandInStore {
     if (existsSync(this.#path('stripe-state.json'))) {
       const snapshot = JSON.parse(readFileSync(this.#path('stripe-state.json'), 'utf8')) as Record<Table, object>;
       for (const table of TABLES) {
-        for (const [id, value] of Object.entries(snapshot[table] ?? {})) this.#apply([table, id, value]);
+        for (const [id, value] of Object.entries(snapshot[table] ?? {}))
+          this.#apply([table, id, completed(table, value)]);
       }
     }
     if (!existsSync(this.#path('stripe-journal.jsonl'))) return;
@@ -155,7 +164,7 @@ export class StandInStore {
         // A torn last line: the process was killed inside the write, so no answer had left.
         break;
       }
-      for (const change of changes) this.#apply(change);
+      for (const [table, id, value] of changes) this.#apply([table, id, completed(table, value)]);
     }
   }
 
@@ -167,4 +176,36 @@ export class StandInStore {
     this.#journal = openSync(this.#path('stripe-journal.jsonl'), 'w');
     this.#journalBytes = 0;
   }
+}
+
+/** A stored object with what an earlier version of the stand-in did not keep. */
+function completed(table: Table, value: unknown): unknown {
+  if (value === null || typeof value !== 'object') return value;
+  if (table === 'invoices') return { ...laterOfInvoice(value as StandInInvoice), ...value };
+  if (table === 'credit_notes') return { ...laterOfCreditNote(value as StandInCreditNote), ...value };
+  return value;
+}
+
+function laterOfInvoice({ total }: StandInInvoice): Partial<StandInInvoice> {
+  return {
+    total_excluding_tax: total,
+    total_taxes: [],
+    total_discount_amounts: [],
+    amount_paid_off_stripe: 0,
+    default_tax_rates: [],
+    discounts: [],
+  };
+}
+
+function laterOfCreditNote({ amount, credit_amount, refund_amount }: StandInCreditNote): Partial<StandInCreditNote> {
+  const post_payment_amount = credit_amount + refund_amount;
+  return {
+    pre_payment_amount: amount - post_payment_amount,
+    post_payment_amount,
+    total_excluding_tax: amount,
+    total_taxes: [],
+    discount_amount: 0,
+    out_of_band_amount: null,
+    lines: [],
+  };
 }

@@ -3,22 +3,21 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net';
 import { CostplusError } from '../errors/error.js';
 import { type Answer, errorAnswer, StripeRefusal } from './stripe-answer.js';
+import { control, type Handles } from './stripe-control.js';
 import type { EndpointContext } from './stripe-endpoint.js';
 import { findEndpoint } from './stripe-endpoints.js';
 import { Faults } from './stripe-faults.js';
-import { type FormParams, parseForm } from './stripe-form.js';
+import { parseForm } from './stripe-form.js';
 import { header, readBody, send, split } from './stripe-http.js';
 import { IdempotencyKeys } from './stripe-idempotency.js';
-import { collectInvoices } from './stripe-invoice-endpoints.js';
 import { invoicePage } from './stripe-invoice-page.js';
-import {
-  newId,
-  type StandInCreditNote,
-  type StandInCustomer,
-  type StandInInvoice,
-  type StandInMeterEvent,
-} from './stripe-objects.js';
+import { rejectMeterEvents } from './stripe-meter-errors.js';
+import { newId } from './stripe-objects.js';
+import { collectInvoices, payPart } from './stripe-payment-endpoints.js';
+import { issueRenewals, renewSubscription } from './stripe-renewal.js';
 import { StandInStore } from './stripe-stand-in-store.js';
+import { type RecordedRequest, readState, type StandInState } from './stripe-state.js';
+import { DEFAULT_TAX, type StandInTax } from './stripe-tax.js';
 import { WebhookSender } from './stripe-webhook-sender.js';
 
 /** The key that the stand-in accepts unless it is given another: it opens nothing anywhere else. */
@@ -39,30 +38,9 @@ export interface StandInOptions {
   webhookSecret?: string;
   /** The only key that it accepts. */
   secretKey?: string;
+  /** Lines of a deleted draft stay, as pending items. */
+  freesItems?: boolean;
   environment?: NodeJS.ProcessEnv;
-}
-
-export interface RecordedRequest {
-  at_ms: number;
-  method: string;
-  path: string;
-  /** Form-encoded parameters as they came. */
-  form: string;
-  params: FormParams;
-  idempotency_key: string | null;
-  /** Null while no answer was given (or none ever is). */
-  status: number | null;
-  fault: string | null;
-}
-
-export interface StandInState {
-  now_ms: number;
-  customers: StandInCustomer[];
-  invoices: StandInInvoice[];
-  credit_notes: StandInCreditNote[];
-  meter_events: StandInMeterEvent[];
-  pending_events: number;
-  requests: RecordedRequest[];
 }
 
 export interface StripeStandIn {
@@ -78,6 +56,16 @@ export interface StripeStandIn {
   forgetKeys: () => void;
   /** Stripe's own collection comes round: charges what it can, and fails where a customer has no payment method. */
   collect: () => void;
+  /** A payment of a part of an invoice arrives (minor units). Throws a refusal where it is more than remains. */
+  payPart: (invoiceId: string, amount: number) => void;
+  /** A subscription's period ends: answers the draft of its renewal, which is issued by itself when its time has come. */
+  renew: (subscriptionId: string, draftSeconds?: number) => string;
+  /** The hour in which renewals are drafts is over. */
+  issueDrafts: () => void;
+  /** Sets what Stripe Tax takes from now on. */
+  setTax: (tax: StandInTax) => void;
+  /** Refuses meter events that were taken; answers the notification, which is delivered where there is an endpoint. */
+  rejectMeterEvents: (code: string, identifiers: string[]) => string;
   close: () => Promise<void>;
 }
 
@@ -97,10 +85,6 @@ export async function startStripeStandIn(options: StandInOptions): Promise<Strip
   const authorizations = [`Bearer ${secretKey}`, `Basic ${Buffer.from(`${secretKey}:`).toString('base64')}`];
   const webhookSecret = options.webhookSecret ?? `whsec_${randomBytes(24).toString('hex')}`;
   const nowMs = () => Date.now() + (store.get('settings', 'clock_offset_ms') ?? 0);
-  const advance = (milliseconds: number) => {
-    store.put('settings', 'clock_offset_ms', (store.get('settings', 'clock_offset_ms') ?? 0) + milliseconds);
-    store.commit();
-  };
   const webhooks = new WebhookSender(
     store,
     options.webhookUrl === undefined ? null : { url: options.webhookUrl, secret: webhookSecret },
@@ -111,31 +95,39 @@ export async function startStripeStandIn(options: StandInOptions): Promise<Strip
   const timers = new Set<NodeJS.Timeout>();
   const sockets = new Set<Socket>();
   let url = '';
+  let tax = DEFAULT_TAX;
   const context: EndpointContext = {
     store,
     nowMs,
     emit: (type, object) => webhooks.emit(type, object, nowMs()),
     baseUrl: () => url,
+    tax: () => tax,
+    freesItems: options.freesItems ?? false,
   };
 
-  const forgetKeys = () => {
-    keys.forget();
-    store.commit();
-  };
-  const collect = () => {
-    collectInvoices(context);
-    store.commit();
-  };
-
-  const state = (): StandInState => ({
-    now_ms: nowMs(),
-    customers: store.values('customers'),
-    invoices: store.values('invoices'),
-    credit_notes: store.values('credit_notes'),
-    meter_events: store.values('meter_events'),
-    pending_events: store.values('events').length,
-    requests,
+  /** Makes what was done durable at once. */
+  const committing =
+    <A extends unknown[]>(work: (...args: A) => void) =>
+    (...args: A): void => {
+      work(...args);
+      store.commit();
+    };
+  const advance = committing((milliseconds: number) => {
+    store.put('settings', 'clock_offset_ms', (store.get('settings', 'clock_offset_ms') ?? 0) + milliseconds);
+    issueRenewals(context);
   });
+  const issueDrafts = committing(() => issueRenewals(context, Number.POSITIVE_INFINITY));
+  const renew = (subscriptionId: string, draftSeconds?: number): string => {
+    const invoice = renewSubscription(context, subscriptionId, draftSeconds);
+    store.commit();
+    return invoice;
+  };
+  const forgetKeys = committing(() => keys.forget());
+  const collect = committing(() => collectInvoices(context));
+  const pay = committing((invoiceId: string, amount: number) => payPart(context, invoiceId, amount));
+
+  const state = () => readState(store, nowMs(), requests);
+  const handles: Handles = { state, faults, advance, collect, payPart: pay, renew, issueDrafts, nowMs };
 
   function execute(request: RecordedRequest, failInside: boolean): Answer & { executed: boolean } {
     try {
@@ -206,17 +198,6 @@ export async function startStripeStandIn(options: StandInOptions): Promise<Strip
     return { status: given.status, body: given.body, headers: { ...headers, ...given.headers } };
   }
 
-  async function control(method: string, path: string, text: string): Promise<unknown> {
-    const body = text === '' ? {} : (JSON.parse(text) as Record<string, unknown>);
-    if (method === 'GET' && path === '/_state') return state();
-    if (method === 'POST' && path === '/_faults') faults.order(body);
-    else if (method === 'DELETE' && path === '/_faults') faults.clear();
-    else if (method === 'POST' && path === '/_clock') advance(Number(body.advance_seconds ?? 0) * 1_000);
-    else if (method === 'POST' && path === '/_collect') collect();
-    else return null;
-    return { now_ms: nowMs(), faults: faults.pending() };
-  }
-
   async function serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const method = incoming.method ?? 'GET';
     const [path, query] = split(incoming.url ?? '/');
@@ -227,7 +208,7 @@ export async function startStripeStandIn(options: StandInOptions): Promise<Strip
       return;
     }
     if (path.startsWith('/_')) {
-      const result = await control(method, path, text);
+      const result = control(handles, method, path, text);
       send(response, result === null ? 404 : 200, JSON.stringify(result), 'application/json');
       return;
     }
@@ -281,6 +262,18 @@ export async function startStripeStandIn(options: StandInOptions): Promise<Strip
     faults,
     advance,
     collect,
+    payPart: pay,
+    renew,
+    issueDrafts,
+    setTax: (next) => {
+      tax = next;
+    },
+    rejectMeterEvents: (code, identifiers) => {
+      const { id, body } = rejectMeterEvents(store, nowMs(), code, identifiers);
+      webhooks.deliver(id, body);
+      store.commit();
+      return body;
+    },
     forgetKeys,
     close: async () => {
       webhooks.close();

@@ -41,6 +41,12 @@ export class WebhookSender {
       request: { id: null, idempotency_key: null },
       type,
     });
+    this.deliver(id, body);
+  }
+
+  /** Takes up a delivery that is worded already. */
+  deliver(id: string, body: string): void {
+    if (this.#target === null) return;
     this.#store.put('events', id, { id, body, attempts: 0 });
     this.#schedule(id, 0);
   }

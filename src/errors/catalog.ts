@@ -52,6 +52,7 @@ export const ERROR_CATALOG = {
   too_busy: { status: 503, title: 'Too much is waiting for its commit', retryable: true },
   too_many_requests: { status: 429, title: 'Too many requests', retryable: true },
   shutting_down: { status: 503, title: 'The server is shutting down', retryable: true },
+  database_restored: { status: 503, title: 'The database was restored and is not renumbered', retryable: true },
   database_newer: { status: 500, title: 'The database is newer than this code', retryable: false },
   configuration: { status: 500, title: 'The configuration is not valid', retryable: false },
   internal: { status: 500, title: 'Something went wrong inside costplus', retryable: true },

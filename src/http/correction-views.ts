@@ -1,10 +1,19 @@
 import { z } from 'zod';
+import type { OpeningChange } from '../contracts/balances.js';
 import { dateSchema, idSchema, instantSchema } from '../contracts/ids.js';
 import type { IssuedRevision } from '../contracts/invoice.js';
-import type { WaitingLateView } from '../contracts/period.js';
+import { LATE_OUTCOMES, type WaitingLateView } from '../contracts/period.js';
 import type { RebillPreview } from '../invoicing/rebill-preview.js';
 import type { InvoiceProof } from '../invoicing/verify-invoice.js';
 import type { VoidedUsage } from '../ledger/void-usage.js';
+import { subscriptionLinesView } from './subscription-lines-view.js';
+
+export const openingChangeView: z.ZodType<OpeningChange> = z.strictObject({
+  kind: z.enum(['rollover', 'advance', 'commitment', 'credits']),
+  name: z.string(),
+  was: z.string(),
+  now: z.string(),
+});
 
 const count = z.number().int().nonnegative();
 const revision = z.number().int().positive();
@@ -20,6 +29,7 @@ export const issuedRevisionView: z.ZodType<IssuedRevision> = z.strictObject({
   stripe_invoice_id: z.string().nullable(),
   stripe_status: z.string().nullable(),
   payment_status: z.string().nullable(),
+  subscription: subscriptionLinesView.nullable(),
   correction: z
     .strictObject({
       refund: z.enum(['balance', 'refund']),
@@ -31,6 +41,7 @@ export const issuedRevisionView: z.ZodType<IssuedRevision> = z.strictObject({
           stripe_credit_note_id: z.string().nullable(),
           stripe_invoice_id: z.string(),
           amount: decimal,
+          total: decimal.nullable(),
         }),
       ),
     })
@@ -49,11 +60,15 @@ export const rebillPreviewView: z.ZodType<RebillPreview> = z.strictObject({
     z.strictObject({
       stripe_invoice_id: z.string(),
       stripe_status: z.string(),
+      paid: decimal.nullable(),
       action: z.enum(['delete', 'void', 'keep', 'none']),
     }),
   ),
+  tax: z.enum(['stripe', 'none']),
+  subscription: z.strictObject({ deleted_lines: count, standing: decimal }).nullable(),
+  next_period: z.strictObject({ start_date: dateSchema, changes: z.array(openingChangeView) }).nullable(),
   follows: z.strictObject({
-    kind: z.enum(['invoice', 'supplementary_invoice', 'credit_note', 'nothing']),
+    kind: z.enum(['invoice', 'supplementary_invoice', 'credit_note', 'subscription_lines', 'meter_events', 'nothing']),
     amount: decimal,
   }),
 });
@@ -87,6 +102,7 @@ export const waitingLateView: z.ZodType<WaitingLateView> = z.strictObject({
   first_received_at: instantSchema,
   last_received_at: instantSchema,
   rebill_until: instantSchema.nullable(),
+  becomes: z.enum(LATE_OUTCOMES),
 });
 export const waitingLateListView = z.strictObject({ data: z.array(waitingLateView) });
 export const lateReleaseView = z.strictObject({ released: count });

@@ -1,6 +1,7 @@
 import type { CatalogCache } from '../catalog/catalog-cache.js';
 import type { Pool } from '../database/pool.js';
 import type { Engine } from '../engine/engine.js';
+import type { DetailsLinks } from '../invoicing/details-link.js';
 import type { Appender } from '../ledger/append.js';
 import type { Logger } from '../observability/logger.js';
 import type { Metrics } from '../observability/metrics.js';
@@ -17,6 +18,8 @@ export interface HttpDeps {
   receiveStripeWebhook: (body: Buffer, signature: string | undefined) => Promise<WebhookOutcome>;
   /** Opens the signing secrets of sources: the 32 bytes of COSTPLUS_ENCRYPTION_KEY. */
   encryptionKey: Buffer;
+  /** Makes and opens the links to the detail files of customers. */
+  detailsLinks: DetailsLinks;
   /** How far reported costs may be from the catalog's, as a share of it. */
   reportedCostTolerance: string;
   logger: Logger;

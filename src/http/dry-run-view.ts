@@ -2,10 +2,9 @@ import { z } from 'zod';
 import type { DryRunPage } from '../contracts/dry-run.js';
 import { dateSchema, idSchema, instantSchema } from '../contracts/ids.js';
 import { PERIOD_STATUSES } from '../contracts/period.js';
-import { invoiceContentView } from './views.js';
+import { balancesView, invoiceContentView } from './invoice-views.js';
+import { count, decimal } from './view-values.js';
 
-const decimal = z.string().regex(/^-?\d+(\.\d+)?$/);
-const count = z.number().int().nonnegative();
 const side = {
   total: decimal,
   plans: z.array(
@@ -26,6 +25,8 @@ export const dryRunPageView: z.ZodType<DryRunPage> = z.strictObject({
       before: z.strictObject({ ...side, revision: z.number().int().positive().nullable() }).nullable(),
       after: z.strictObject(side).nullable(),
       difference: decimal.nullable(),
+      opens_after: dateSchema.nullable(),
+      balances: balancesView.nullable(),
       events_added: count,
       lines: z.array(z.strictObject({ description: z.string(), before: decimal, after: decimal, difference: decimal })),
       invoice: invoiceContentView.nullable(),

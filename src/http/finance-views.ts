@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import type { AdjustmentView, CreditGrant } from '../contracts/adjustment.js';
-import type { ExchangeRate } from '../contracts/exchange-rate.js';
+import type { AdjustmentView } from '../contracts/adjustment.js';
+import type { ExchangeRate, PublishedRates } from '../contracts/exchange-rate.js';
 import { instantSchema } from '../contracts/ids.js';
-import { APPLIES_TO } from '../contracts/plan-terms.js';
+import { takenBackView } from './credit-views.js';
+import { count, decimal } from './view-values.js';
 
-const decimal = z.string().regex(/^-?\d+(\.\d+)?$/);
 const id = z.number().int().positive();
 
 export const adjustmentView: z.ZodType<AdjustmentView> = z.strictObject({
@@ -16,23 +16,7 @@ export const adjustmentView: z.ZodType<AdjustmentView> = z.strictObject({
   reason: z.string(),
   created_by: z.string(),
   created_at: instantSchema,
-});
-
-export const creditGrantView: z.ZodType<CreditGrant> = z.strictObject({
-  grant_id: id,
-  name: z.string(),
-  amount: decimal,
-  currency: z.string(),
-  priority: z.number().int(),
-  cost_basis: decimal.nullable(),
-  applies_to: z.enum(APPLIES_TO),
-  effective_from: instantSchema,
-  expires_at: instantSchema.nullable(),
-  burned: decimal,
-  expired: decimal,
-  remaining: decimal,
-  created_by: z.string(),
-  created_at: instantSchema,
+  withdrawn: takenBackView.nullable(),
 });
 
 export const exchangeRateView: z.ZodType<ExchangeRate> = z.strictObject({
@@ -44,4 +28,9 @@ export const exchangeRateView: z.ZodType<ExchangeRate> = z.strictObject({
   source: z.string(),
   published_by: z.string(),
   published_at: instantSchema,
+});
+
+export const publishedRatesView: z.ZodType<PublishedRates> = z.strictObject({
+  data: z.array(exchangeRateView),
+  unchanged: count,
 });

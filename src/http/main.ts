@@ -5,9 +5,11 @@ import { createPool, type Pool } from '../database/pool.js';
 import { createEngineClient } from '../engine/connection.js';
 import { Engine } from '../engine/engine.js';
 import { CostplusError } from '../errors/error.js';
+import { DetailsLinks } from '../invoicing/details-link.js';
 import { receiveWebhook } from '../invoicing/stripe-changes.js';
 import { createAppender } from '../ledger/append.js';
-import { SHUTDOWN_GRACE_SECONDS } from '../limits.js';
+import { expectOrigin } from '../ledger/origin.js';
+import { API_DATABASE_CONNECTIONS_COUNT, SHUTDOWN_GRACE_SECONDS } from '../limits.js';
 import { createLogger } from '../observability/logger.js';
 import { collectProcessMetrics, createMetrics, type Metrics, observeStripeCalls } from '../observability/metrics.js';
 import { StripeClient } from '../stripe/client.js';
@@ -22,16 +24,13 @@ export interface RunningApi {
   close(): Promise<void>;
 }
 
-/** Connections for appending (4 chunks in flight) and for everything that reads beside it. */
-const POOL_CONNECTIONS = 16;
-
 /** Makes everything that the API needs from the configuration and listens. The database is not changed. */
 export async function startApi(config: ServerConfig): Promise<RunningApi> {
   const logger = createLogger(config.LOG_LEVEL, 'api');
   const metrics = createMetrics();
   collectProcessMetrics(metrics);
   const pool = createPool(config.DATABASE_URL, {
-    max: POOL_CONNECTIONS,
+    max: API_DATABASE_CONNECTIONS_COUNT,
     applicationName: 'costplus-api',
     onError: (error) => logger.warn({ error }, 'an idle database connection broke'),
   });
@@ -52,6 +51,7 @@ export async function startApi(config: ServerConfig): Promise<RunningApi> {
     receiveStripeWebhook: webhookReceiver(config, pool, metrics),
     reportedCostTolerance: config.REPORTED_COST_TOLERANCE,
     encryptionKey: Buffer.from(config.COSTPLUS_ENCRYPTION_KEY, 'base64'),
+    detailsLinks: DetailsLinks.of(config),
     logger,
     metrics,
     now: Date.now,
@@ -71,6 +71,7 @@ export async function startApi(config: ServerConfig): Promise<RunningApi> {
     logger.info('stopped');
   };
   try {
+    await refuseRestored(pool);
     const url = await server.listen({ host: config.HOST, port: config.PORT });
     logger.info({ url }, 'listening');
     return { url, close };
@@ -104,7 +105,12 @@ function webhookReceiver(config: ServerConfig, pool: Pool, metrics: Metrics): Ht
     callsPerSecond: config.STRIPE_CALLS_PER_SECOND,
     onCall: observeStripeCalls(metrics),
   });
-  const deps = { pool, stripe, webhookSecret: config.STRIPE_WEBHOOK_SECRET };
+  const deps = {
+    pool,
+    stripe,
+    webhookSecret: config.STRIPE_WEBHOOK_SECRET,
+    destinationSecret: config.STRIPE_EVENT_DESTINATION_SECRET,
+  };
   return (body, signature) => receiveWebhook(deps, body, signature);
 }
 
@@ -112,4 +118,13 @@ function listenError(error: unknown, config: ServerConfig): unknown {
   const { code } = error as NodeJS.ErrnoException;
   if (code !== 'EADDRINUSE' && code !== 'EACCES' && code !== 'EADDRNOTAVAIL') return error;
   return new CostplusError('configuration', `HOST and PORT cannot be used (${config.HOST}:${config.PORT}, ${code}).`);
+}
+
+/** A database that is away is waited for; one that must not be written to is not. */
+async function refuseRestored(pool: Pool): Promise<void> {
+  try {
+    await expectOrigin(pool);
+  } catch (error) {
+    if (error instanceof CostplusError) throw error;
+  }
 }

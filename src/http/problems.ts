@@ -1,6 +1,7 @@
 import type { FastifyReply } from 'fastify';
 import { isDatabaseAway } from '../database/failures.js';
 import { CostplusError, toProblem } from '../errors/error.js';
+import { asRestored } from '../ledger/origin.js';
 import { RETRY_AFTER_DEFAULT_SECONDS } from '../limits.js';
 
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
@@ -30,6 +31,8 @@ export function asCostplusError(thrown: unknown): CostplusError {
     if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
       return new CostplusError('invalid_request', 'The request cannot be read.', { cause: thrown });
     }
+    const restored = asRestored(thrown);
+    if (restored) return restored;
     if (isDatabaseAway(thrown)) {
       return new CostplusError('database_unavailable', 'The database does not answer; try again.', { cause: thrown });
     }

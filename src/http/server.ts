@@ -16,6 +16,7 @@ import { catalogRoutes } from './routes/catalog.js';
 import { catalogAliasRoutes } from './routes/catalog-aliases.js';
 import { catalogProposalRoutes } from './routes/catalog-proposals.js';
 import { correctionRoutes } from './routes/corrections.js';
+import { creditRoutes } from './routes/credits.js';
 import { customerRoutes } from './routes/customers.js';
 import { docsRoutes } from './routes/docs.js';
 import { doorRoutes } from './routes/doors.js';
@@ -23,6 +24,7 @@ import { dryRunRoutes } from './routes/dry-runs.js';
 import { financeRoutes } from './routes/finance.js';
 import { healthRoutes } from './routes/health.js';
 import { heldUsageRoutes } from './routes/held-usage.js';
+import { invoiceDetailsRoutes } from './routes/invoice-details.js';
 import { invoiceRoutes } from './routes/invoices.js';
 import { meterEventRoutes } from './routes/meter-events.js';
 import { periodRoutes } from './routes/periods.js';
@@ -157,7 +159,9 @@ export function createServer(deps: HttpDeps): HttpServer {
     catalogProposalRoutes,
     periodRoutes,
     invoiceRoutes,
+    invoiceDetailsRoutes,
     correctionRoutes,
+    creditRoutes,
     financeRoutes,
     stripeWebhookRoutes,
   ]) {

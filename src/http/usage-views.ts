@@ -8,13 +8,9 @@ import type { HeldGroupView, HeldModelView } from '../ledger/held-usage.js';
 import type { HeldAnswer } from '../ledger/resolve-held.js';
 import type { ReportedCostView } from '../reconciliation/reported-costs.js';
 import type { UsageReviewView } from '../reconciliation/usage-review.js';
-import { pageView } from './views.js';
+import { count, decimal, pageView, quantities } from './view-values.js';
 
-/* What the routes of held usage, actions, reported costs and the review of usage answer; see views.ts. */
-
-const decimal = z.string().regex(/^-?\d+(\.\d+)?$/);
-const count = z.number().int().nonnegative();
-const quantities = z.record(z.string(), z.union([count, decimal]));
+/* What the routes of held usage, actions, reported costs and the review of usage answer; see view-values.ts. */
 
 export const heldGroupView: z.ZodType<HeldGroupView> = z.strictObject({
   customer_id: idSchema,
@@ -69,6 +65,7 @@ export const actionView: z.ZodType<ActionView> = z.strictObject({
   held_events: count,
   late_events: count,
   complete: z.boolean(),
+  calls_without_charge: count,
   totals: z.array(z.strictObject({ currency: z.string(), cost: decimal, charge: decimal, margin: decimal.nullable() })),
   costs: z.array(
     z.strictObject({

@@ -27,9 +27,10 @@ export interface ActionCall {
   model_id: string;
   paid_by: 'us' | 'customer';
   usage: Record<string, number | string> | null;
-  /** Exact decimal strings; null while it is held. `cost` is in `currency`, `charge` in `charge_currency`. */
+  /** Exact decimal string in `currency`; null while it is held. */
   cost: string | null;
   currency: string | null;
+  /** The same in `charge_currency`; null as well where a rule charges on the total of a period. */
   charge: string | null;
   charge_currency: string | null;
 }
@@ -56,7 +57,12 @@ export interface ActionView {
   late_events: number;
   /** False where the action has more events than are read to answer. */
   complete: boolean;
-  /** Sums of what is priced, by currency. `margin` is (charge - cost) / charge; null where nothing is charged. */
+  /** Calls that are charged by prices for a period's total (tiers, packages, actions): the sums of charges lack them. */
+  calls_without_charge: number;
+  /**
+   * Sums of what is priced, by currency. `margin` is (charge - cost) / charge; null where nothing is charged, or some calls
+   * have no charge of their own.
+   */
   totals: { currency: string; cost: string; charge: string; margin: string | null }[];
   costs: ActionKind[];
   calls: Page<ActionCall>;
@@ -69,13 +75,15 @@ interface Terms {
   inputs: PricingInputs;
   plans: Plan[];
   decisions: readonly HeldDecision[];
+  /** Of the seal; empty before. */
+  rates: Readonly<Record<string, string>>;
   start_date: string;
 }
 
 /**
  * The calls of an action in the order of time, what they cost by kind, what they are charged. Usage counts whatever
- * period it fell into; held usage is listed and in no sum. Prices that depend on a period's total (tiers) are charged as
- * if each event stood alone. Throws `not_found` where the customer has no usage of that action.
+ * period it fell into; held usage is listed and in no sum. What is priced on a period's total (tiers) has no charge of its
+ * own, and is in no sum of charges. Throws `not_found` where the customer has no usage of that action.
  */
 export async function readAction(
   deps: { pool: Pool; catalogs: CatalogCache },
@@ -101,7 +109,7 @@ export async function readAction(
     terms.set(stored.period_id, known);
     call.start_date = known.start_date;
     const catalog = await deps.catalogs.at(known.inputs.catalog_version);
-    const charged = chargeEvent(catalog, known.inputs, known.plans, toUsageRow(stored), known.decisions);
+    const charged = chargeEvent(catalog, known.inputs, known.plans, toUsageRow(stored), known.decisions, known.rates);
     if ('held' in charged) Object.assign(call, { status: 'held', held_reason: charged.held });
     else if ('written_off' in charged) call.status = 'written_off';
     else {
@@ -124,6 +132,7 @@ export async function readAction(
     held_events: calls.filter(({ status }) => status === 'held').length,
     late_events: read.filter(({ late }) => late).length,
     complete: rows.length === read.length,
+    calls_without_charge: sums.withoutCharge,
     totals: sums.totals(),
     costs: sums.kinds(),
     calls: {
@@ -155,20 +164,23 @@ async function readTerms(pool: Pool, periodId: number): Promise<Terms> {
   const period = await readPeriod(pool, periodId);
   const seal = await readSeal(pool, periodId);
   if (seal) {
-    const { pricing, plans, decisions = [] } = seal.inputs;
-    return { inputs: pricing, plans, decisions, start_date: period.start_date };
+    const { pricing, plans, decisions = [], exchange_rates: rates } = seal.inputs;
+    return { inputs: pricing, plans, decisions, rates, start_date: period.start_date };
   }
   const open = await readPricingInputs(pool, period, await currentCatalogVersion(pool));
-  return { inputs: open.inputs, plans: open.plans, decisions: open.decisions, start_date: period.start_date };
+  const { inputs, plans, decisions } = open;
+  return { inputs, plans, decisions, rates: {}, start_date: period.start_date };
 }
 
 /** Running sums of an action. */
 class ActionSums {
+  withoutCharge = 0;
   readonly #totals = new Map<string, { cost: Fraction; charge: Fraction }>();
   readonly #kinds = new Map<string, Omit<ActionKind, 'quantity' | 'cost'> & { quantity: Fraction; cost: Fraction }>();
 
   add({ provider, priced_as, rows, charge, charge_currency }: ChargedEvent, paidBy: ActionKind['paid_by']): void {
-    this.#addTo(charge_currency, ZERO, parseDecimal(charge));
+    if (charge === null) this.withoutCharge++;
+    else this.#addTo(charge_currency, ZERO, parseDecimal(charge));
     for (const row of rows) {
       this.#addTo(row.currency, parseDecimal(row.cost), ZERO);
       const kind = { provider, model_id: priced_as, meter: row.meter, paid_by: paidBy, currency: row.currency };
@@ -190,7 +202,7 @@ class ActionSums {
       currency,
       cost: format(cost),
       charge: format(charge),
-      margin: isZero(charge) ? null : format(divide(subtract(charge, cost), charge), 6),
+      margin: isZero(charge) || this.withoutCharge > 0 ? null : format(divide(subtract(charge, cost), charge), 6),
     }));
   }
 

@@ -1,16 +1,15 @@
 import type { Catalog } from '../catalog/catalog.js';
 import type { HeldDecision } from '../contracts/held-decision.js';
 import type { Plan, PlanRule } from '../contracts/plan.js';
-import type { CostPlusRule } from '../contracts/plan-rule.js';
 import type { Currency } from '../money/currency.js';
-import { add, type Fraction, format, fromExactText, sum, ZERO } from '../money/fraction.js';
-import { isPricedByTotal } from '../plans/plan-parts.js';
+import { add, type Fraction, format, fromExactText, multiply, sum, ZERO } from '../money/fraction.js';
 import { type GroupAttributes, matchRule } from '../plans/plan-rules.js';
-import { groupCharges } from '../pricing/group-charge.js';
+import { type ChargeCurrency, exchangeRate } from '../pricing/group-charge.js';
 import { groupCost } from '../pricing/group-cost.js';
 import { createPricer } from '../pricing/price-events.js';
-import type { CostGroup, HeldReason, PricingInputs, UsageRow } from '../pricing/pricing-result.js';
-import { groupAttributes, ruleOf } from '../pricing/totals.js';
+import type { HeldReason, PricingInputs, UsageRow } from '../pricing/pricing-result.js';
+import { groupAttributes } from '../pricing/totals.js';
+import { type EventCharge, eventCharge } from './event-charges.js';
 
 /** One event's cost and charge, found by the same pricing that bills it. */
 export interface ChargedEvent {
@@ -32,16 +31,18 @@ export interface ChargedEvent {
   rules: { meter: string; index: number; rule: PlanRule }[];
   /** Attributes of each of its groups: which line each meter stands in. */
   attributes: GroupAttributes[];
+  /** How the charge of each of its groups comes about. */
+  charges: EventCharge[];
   /** Exact decimal strings. */
   cost: string;
-  /** In `charge_currency`; without what a rule charges on the total of a period (tiers, packages, actions). */
-  charge: string;
+  /** In `charge_currency`; null where a rule charges on the total of a period, or a rate is not known yet. */
+  charge: string | null;
   charge_currency: Currency;
 }
 
 /**
  * Prices and charges one event alone, or says why it is held, or which decision wrote it off. An event without units costs
- * nothing. `decisions` are those of `inputs.decisions`.
+ * nothing. `decisions` are those of `inputs.decisions`, `rates` those of the period's seal, if it has one.
  */
 export function chargeEvent(
   catalog: Catalog,
@@ -49,6 +50,7 @@ export function chargeEvent(
   plans: Plan[],
   row: UsageRow,
   decisions: readonly HeldDecision[] = [],
+  rates: Readonly<Record<Currency, string>> = {},
 ): ChargedEvent | { held: HeldReason } | { written_off: number } {
   const pricer = createPricer(catalog, inputs, { plans, decisions });
   pricer.add(row);
@@ -56,7 +58,17 @@ export function chargeEvent(
   if (held[0]) return { held: held[0].reason };
   if (written_off?.[0]) return { written_off: written_off[0].decision_id };
   const attributes = groups.map((group) => groupAttributes(inputs, group));
-  const charge = chargeOf(inputs, plans, groups);
+  const rules = groups.map((group, i) => {
+    const plan = plans[group.segment]!;
+    const index = matchRule(plan, attributes[i]!);
+    return { meter: group.meter, index, rule: plan.rules[index]! };
+  });
+  const charges = groups.map((group, i) => {
+    const { index, rule } = rules[i]!;
+    const { version } = inputs.assignments[group.segment]!;
+    return eventCharge(group, rule, index, { plan: plans[group.segment]!, version }, rates);
+  });
+  const to = { currency: plans[groups[0]?.segment ?? 0]!.currency, rates };
   return {
     provider: groups[0]?.provider ?? row.provider ?? '',
     priced_as: groups[0]?.priced_as ?? row.model_id,
@@ -71,41 +83,30 @@ export function chargeEvent(
       currency: group.currency,
       cost: format(groupCost(group)),
     })),
-    rules: groups.map((group, i) => {
-      const plan = plans[group.segment]!;
-      const index = matchRule(plan, attributes[i]!);
-      return { meter: group.meter, index, rule: plan.rules[index]! };
-    }),
+    rules,
     attributes,
     cost: format(groups.reduce((total, group) => add(total, groupCost(group)), ZERO)),
-    charge: format(charge.amount),
-    charge_currency: charge.currency,
+    charges: charges.map(({ exact: _exact, ...charge }) => charge),
+    ...sumOf(charges, to),
   };
 }
 
 /**
- * What the rules add up to for one event: in the catalog's currency where something of it is charged on cost, else in the
- * plan's. Amounts of another currency than that are not in it: no rate is known before the period ends.
+ * What the charges of its meters add up to, where each is charged by itself: in their one currency, else in the plan's at
+ * the rates. Null where something is priced on the period's total, or a rate is missing.
  */
-function chargeOf(
-  inputs: PricingInputs,
-  plans: Plan[],
-  groups: readonly CostGroup[],
-): { amount: Fraction; currency: Currency } {
-  const amounts = groups.flatMap((group) => {
-    const rule = ruleOf(inputs, plans, group);
-    const unbounded = 'markup' in rule || 'margin' in rule ? withoutBounds(rule) : rule;
-    const to = { currency: plans[group.segment]!.currency, rates: {} };
-    return isPricedByTotal(rule) ? [] : groupCharges(to.currency === group.currency ? rule : unbounded, group, to);
-  });
-  const currencies = amounts.map(([currency]) => currency);
-  const currency =
-    currencies.find((one) => one === groups[0]?.currency) ?? currencies[0] ?? plans[groups[0]?.segment ?? 0]!.currency;
-  return { currency, amount: sum(amounts.flatMap(([one, amount]) => (one === currency ? amount : []))) };
-}
-
-/** Bounds of a unit are in the plan's currency: without a rate a cost in another one cannot be held against them. */
-function withoutBounds(rule: CostPlusRule): CostPlusRule {
-  const { floor_per_unit: _floor, cap_per_unit: _cap, ...rest } = rule;
-  return rest;
+function sumOf(
+  charges: readonly { exact: [Currency, Fraction][] | null }[],
+  to: ChargeCurrency,
+): { charge: string | null; charge_currency: Currency } {
+  const amounts = charges.flatMap(({ exact }) => exact ?? []);
+  const [only, ...others] = [...new Set(amounts.map(([currency]) => currency))];
+  const charge_currency = others.length === 0 ? (only ?? to.currency) : to.currency;
+  const known = amounts.every(([from]) => from === charge_currency || Object.hasOwn(to.rates, from));
+  if (!known || charges.some(({ exact }) => exact === null)) return { charge: null, charge_currency };
+  const into = { currency: charge_currency, rates: to.rates };
+  return {
+    charge: format(sum(amounts.map(([from, amount]) => multiply(amount, exchangeRate(from, into))))),
+    charge_currency,
+  };
 }

@@ -4,6 +4,7 @@ import { type Currency, fromMinor, roundToMinor } from '../money/currency.js';
 import { add, type Fraction, fromInteger, multiply, negate, subtract, ZERO } from '../money/fraction.js';
 import { allowanceKey, allowancesOf } from '../plans/plan-parts.js';
 import { feeLine } from './compose-fees.js';
+import { reachOf } from './compose-held.js';
 import { type Draft, type DraftLine, foldLines } from './compose-lines.js';
 import { type Terms, termOf } from './compose-parts.js';
 import { chargeAllowanceDescription, overageDescription, quantityAllowanceDescription } from './fee-wording.js';
@@ -65,7 +66,8 @@ function applyQuantities(draft: Draft, { parts, currency }: Terms): Draft {
 }
 
 /** What an allowance of charge took of each part, in minor units. */
-function applyCharges(draft: Draft, { parts, currency }: Terms): { draft: Draft; charged: bigint[] } {
+function applyCharges(draft: Draft, terms: Terms): { draft: Draft; charged: bigint[] } {
+  const { parts, currency } = terms;
   const usage = [...draft.usage];
   const charged = parts.map(() => 0n);
   let { rollover } = draft;
@@ -85,16 +87,21 @@ function applyCharges(draft: Draft, { parts, currency }: Terms): { draft: Draft;
     const key = allowanceKey(allowance);
     const carried = rollover.carried(plan_id, key);
     const whole = { exact: add(granted.exact, carried), minor: granted.minor + roundToMinor(carried, currency) };
-    const fits = whole.minor <= usage[index]!;
-    const covered = fits ? whole.minor : usage[index]!;
-    exact = add(exact, fits ? whole.exact : fromMinor(covered, currency));
+    const wanted = fromMinor(usage[index]!, currency);
+    const reach = reachOf(terms, index, key, fromMinor(whole.minor, currency), wanted);
+    const [usable, taken] = [roundToMinor(reach.usable, currency), roundToMinor(reach.taken, currency)];
+    const covered = smaller(usable, usage[index]!);
+    exact = add(exact, covered === whole.minor ? whole.exact : fromMinor(covered, currency));
     minor += covered;
-    available += whole.minor;
+    available += usable;
     prorated ||= part.in_force_ms < part.calendar_ms;
     rolls ||= allowance.rollover === true;
     charged[index] = covered;
     usage[index]! -= covered;
-    rollover = rollover.keep(plan_id, key, allowance, fromMinor(whole.minor - covered, currency));
+    const left = whole.minor - taken - covered;
+    rollover = rollover
+      .keep(plan_id, key, allowance, fromMinor(left > 0n ? left : 0n, currency))
+      .use(part, key, fromMinor(covered, currency), wanted);
   });
   if (minor === 0n) return { draft: { ...draft, rollover }, charged };
   const description = chargeAllowanceDescription({ covered: minor, available, rolls, prorated }, currency);

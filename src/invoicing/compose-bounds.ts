@@ -12,6 +12,7 @@ import {
   ZERO,
 } from '../money/fraction.js';
 import { feeLine } from './compose-fees.js';
+import type { LateLine } from './compose-late.js';
 import type { Draft } from './compose-lines.js';
 import { type Terms, termOf } from './compose-parts.js';
 import { boundDescription, commitmentDescription } from './fee-wording.js';
@@ -58,19 +59,18 @@ function moveToBound(
 }
 
 /**
- * Step "commitment": counts what the period spent towards the commitment. When its last period is over one line tops it
- * up. A plan or a customer that ends earlier is asked for the share of the time, or for all of it, as the plan says.
+ * Step "commitment": counts what the period spent towards the commitment, late usage of its earlier periods with it.
+ * When its last period is over one line tops it up. A plan or a customer that ends earlier is asked for the share of the time, or for all of it, as the plan says.
  */
-export function trueUpCommitment(draft: Draft, terms: Terms): Draft {
-  const { parts, currency, opening, next } = terms;
+export function trueUpCommitment(draft: Draft, terms: Terms, late: readonly LateLine[] = []): Draft {
+  const { parts, currency, opening, next, last } = terms;
   let result = draft;
-  const last = parts.at(-1)!.plan;
   const runs = opening.commitment === null ? [] : [opening.commitment];
   if (last.commitment !== undefined && opening.commitment?.plan_id !== last.plan_id) {
     runs.push({ plan_id: last.plan_id, ...last.commitment, over: 0, elapsed: '0', spent: '0' });
   }
   for (const run of runs) {
-    const state = advance(run, draft, terms);
+    const state = advance(run, draft, terms, run === opening.commitment ? late : []);
     const goesOn = next?.plan_id === run.plan_id && last.plan_id === run.plan_id;
     if (state.over < run.periods && goesOn) {
       result = { ...result, commitment: state };
@@ -91,13 +91,21 @@ export function trueUpCommitment(draft: Draft, terms: Terms): Draft {
   return result;
 }
 
-function advance(run: CommitmentState, draft: Draft, { parts, currency }: Terms): CommitmentState {
+function advance(
+  run: CommitmentState,
+  draft: Draft,
+  { parts, currency }: Terms,
+  late: readonly LateLine[],
+): CommitmentState {
   let [spent, elapsed] = [fromExactText(run.spent), fromExactText(run.elapsed)];
   parts.forEach((part, index) => {
     if (part.plan.plan_id !== run.plan_id) return;
     spent = add(spent, fromMinor(draft.usage[index]! + draft.fees[index]!, currency));
     elapsed = add(elapsed, part.share);
   });
+  for (const { committed } of late) {
+    if (committed?.plan_id === run.plan_id) spent = add(spent, committed.spent);
+  }
   return { ...run, over: run.over + 1, elapsed: toExactText(elapsed), spent: toExactText(spent) };
 }
 

@@ -1,4 +1,4 @@
-import type { Plan } from '../contracts/plan.js';
+import type { Plan, PlanRule } from '../contracts/plan.js';
 import {
   add,
   divide,
@@ -11,7 +11,7 @@ import {
   ZERO,
 } from '../money/fraction.js';
 import { placeUsage } from '../plans/place-usage.js';
-import { isPricedByTotal } from '../plans/plan-parts.js';
+import { isOwnPrice, isPricedByTotal } from '../plans/plan-parts.js';
 import { type ChargeCurrency, groupCharges } from '../pricing/group-charge.js';
 import { groupCost } from '../pricing/group-cost.js';
 import {
@@ -23,6 +23,7 @@ import {
 import { groupAttributes } from '../pricing/totals.js';
 import { actionFees, type RuleTotal, totalPrices } from './compose-own-prices.js';
 import type { PlanParts, Terms } from './compose-parts.js';
+import { addPiece, inPieces, type Takers, takersOf } from './compose-pieces.js';
 import { type QuantityShare, type QuantityUse, useAllowances } from './compose-quantities.js';
 import type { RolloverBalances } from './compose-rollover.js';
 import { addTo, anEmptySum, shareOf, type UsageSum, unitOf } from './compose-sums.js';
@@ -38,7 +39,8 @@ export interface ChargedUsage {
  * Step "charges": sums the priced groups by plan part and by the values of the plan's `lines.group_by`, each charged by
  * the rule that matches; what a rule prices by its total has lines of its own. Usage that an allowance of quantity takes
  * is cut into what is included and what goes beyond: all units of a period share alike in both, so that no order of
- * events decides. Ordered by group values in code unit order, then by plan; own prices follow by plan and rule.
+ * events decides. Where credits have a match, each line knows its pieces. Ordered by group values in code unit order, then
+ * by plan; own prices follow by plan and rule.
  */
 export function chargeUsage(
   inputs: PricingInputs,
@@ -52,6 +54,9 @@ export function chargeUsage(
   const totals = new Map<string, RuleTotal>();
   const quantities = new Map<string, QuantityUse>();
   const seatEvents = parts.map(() => 0);
+  const takersFor = takersOf(terms.opening.credits);
+  /** What rules count that make lines on their total, by part and rule. */
+  const weights = new Map<string, Map<Takers, Fraction>>();
   for (const priced of pricing.groups) {
     const plan = plans[priced.segment]!;
     const part = part_of_segment[priced.segment]!;
@@ -63,8 +68,14 @@ export function chargeUsage(
     const attributes = groupAttributes(inputs, priced);
     const { rule: index, allowance } = placeUsage(plan, attributes);
     const rule = plan.rules[index]!;
+    const takers = takersFor?.(attributes);
+    const key = `${part} ${index}`;
+    if (takers !== undefined) {
+      const known = weights.get(key) ?? new Map<Takers, Fraction>();
+      addTo(known, takers, countsUnits(rule) ? fromExactText(priced.quantity) : fromInteger(priced.events));
+      weights.set(key, known);
+    }
     if (isPricedByTotal(rule)) {
-      const key = `${part} ${index}`;
       const total = totals.get(key) ?? {
         part,
         rule: index,
@@ -81,17 +92,20 @@ export function chargeUsage(
       continue;
     }
     const values = plan.lines.group_by.map((name) => attributes[name] ?? null);
-    const key = JSON.stringify([part, allowance, ...values]);
-    let line = lines.get(key);
+    const lineKey = JSON.stringify([part, allowance, ...values]);
+    let line = lines.get(lineKey);
     if (!line) {
       const group = Object.fromEntries(plan.lines.group_by.map((name, at) => [name, values[at]!]));
       line = { sum: { ...anEmptySum(part), group, allowance }, values };
-      lines.set(key, line);
+      lines.set(lineKey, line);
     }
     line.sum.events += priced.events;
     addUnits(line.sum.units, plan, priced);
     addTo(line.sum.costs, priced.currency, cost);
-    for (const [currency, amount] of groupCharges(rule, priced, to)) addTo(line.sum.charges, currency, amount);
+    for (const [currency, amount] of groupCharges(rule, priced, to)) {
+      addTo(line.sum.charges, currency, amount);
+      if (takers !== undefined) addPiece(line.sum, takers, currency, amount);
+    }
     if (allowance === null) continue;
     const used = quantities.get(`${part} ${allowance}`) ?? { units: ZERO, events: 0 };
     used.units = add(used.units, fromExactText(priced.quantity));
@@ -108,17 +122,23 @@ export function chargeUsage(
     )
     .flatMap(({ sum }) => cutAtAllowance(sum, included));
   const own = [...totals.values()].sort((a, b) => a.part - b.part || a.rule - b.rule);
-  const usage = [
-    ...grouped,
+  const onTotals = [
     ...own.flatMap((total) => totalPrices(total, parts[total.part]!, terms, to.currency)),
     ...actionFees(parts, terms, to.currency),
-  ];
+  ].map((line) => (takersFor === null ? line : inPieces(line, weights.get(`${line.part} ${line.rule}`))));
   return {
-    usage: usage.filter((line) => line.events > 0 || ![...line.costs.values(), ...line.charges.values()].every(isZero)),
+    usage: [...grouped, ...onTotals].filter(
+      (line) => line.events > 0 || ![...line.costs.values(), ...line.charges.values()].every(isZero),
+    ),
     included,
     rollover,
     seat_events: seatEvents,
   };
+}
+
+/** Whether what a rule charges on its total is shared by units; else it is by events. */
+function countsUnits(rule: PlanRule): boolean {
+  return isOwnPrice(rule) && rule.count === 'units' && !('flat' in rule);
 }
 
 function cutAtAllowance(usage: UsageSum, included: ChargedUsage['included']): UsageSum[] {

@@ -1,3 +1,4 @@
+import type { AllowanceUse, RolledOver } from '../contracts/balances.js';
 import { LATE_LINES_COUNT } from '../limits.js';
 import { add, type Fraction, ZERO } from '../money/fraction.js';
 import { type Draft, type DraftLine, foldLines, termLine } from './compose-lines.js';
@@ -16,6 +17,20 @@ export interface LateLine {
   charge: Fraction;
   /** Minor units: the difference of two rounded invoices. */
   amount: bigint;
+  /** What it counts towards the commitment under way, of this plan, exact; left out where it counts nothing. */
+  committed?: { plan_id: string; spent: Fraction };
+  /** What becomes of that period's allowances; left out where it has none. */
+  left?: LeftOfOrigin;
+}
+
+export interface LeftOfOrigin {
+  period_id: number;
+  /** It is the period before: the carrying one opens with what is left. */
+  opens: boolean;
+  /** What the usage took of the allowances. */
+  taken: AllowanceUse[];
+  /** What is left of those with rollover, but for credits. */
+  rollover: RolledOver[];
 }
 
 /** How many lines late usage takes: what folding has to leave free. */

@@ -3,6 +3,7 @@ import type { InvoiceLine, LineKind } from '../contracts/invoice.js';
 import type { StripeReference } from '../contracts/plan-rule.js';
 import { type Currency, formatMinor } from '../money/currency.js';
 import { add, divide, type Fraction, format, isZero, multiply, ONE, subtract, sum, ZERO } from '../money/fraction.js';
+import type { Piece } from './compose-pieces.js';
 import type { RolloverBalances } from './compose-rollover.js';
 
 /** A line while the invoice is composed: numbers, not yet text. */
@@ -39,6 +40,8 @@ export interface Draft {
   beside: bigint;
   /** Usage of each part as it was rounded. */
   rounded: readonly bigint[];
+  /** What of it grants with a match can pay for, before discounts and the like; empty where there are none. */
+  pieces: readonly Piece[];
   /** What of it an allowance of quantity includes. */
   included: readonly IncludedUsage[];
   /** Events that reported seats, by part. */

@@ -1,3 +1,4 @@
+import type { Plan } from '../contracts/plan.js';
 import type { PlanRule } from '../contracts/plan-rule.js';
 import type { Currency } from '../money/currency.js';
 import {
@@ -51,7 +52,7 @@ export function totalPrices(total: RuleTotal, part: PlanPart, { counts }: Terms,
     rule.count === 'units'
       ? total.quantity
       : fromInteger(rule.count === 'events' ? total.events : countedActions(part, `rule ${total.rule}`, counts));
-  const { name, per } = unitFor(rule, part);
+  const { name, per } = unitFor(rule, part.plan);
   const priced = priceQuantity(rule, quantity, part.share);
   // Cost without anything that is counted: it is shown, and charged nothing.
   if (priced.length === 0) return [{ ...whole, units: new Map([[name, ZERO]]) }];
@@ -84,7 +85,7 @@ export function actionFees(parts: PlanPart[], { counts }: Terms, currency: Curre
 }
 
 /** What the counted thing is called, and how many of it are one on the invoice. */
-function unitFor(rule: PlanRule, { plan }: PlanPart): { name: string; per: number } {
+export function unitFor(rule: PlanRule, plan: Plan): { name: string; per: number } {
   if (!isOwnPrice(rule)) return { name: 'units', per: 1 };
   if (rule.count !== 'units') return { name: rule.unit ?? rule.count, per: 1 };
   const meter = [rule.match?.meter ?? []].flat()[0] ?? '';
@@ -94,7 +95,7 @@ function unitFor(rule: PlanRule, { plan }: PlanPart): { name: string; per: numbe
 function labelOfTier(rule: PlanRule, tier: PricedPart, part: PlanPart): string {
   const label = ruleLabel(rule);
   if (!('graduated' in rule) || rule.graduated.length === 1) return label;
-  const { per } = unitFor(rule, part);
+  const { per } = unitFor(rule, part.plan);
   const shown = (bound: Fraction) => groupDigits(format(divide(bound, fromInteger(per)), 2));
   if (tier.free && tier.up_to !== null) return `${label}, included up to ${shown(tier.up_to)}`;
   if (isZero(tier.above)) return `${label}, up to ${shown(tier.up_to ?? ZERO)}`;

@@ -3,7 +3,9 @@ import type { Plan } from '../contracts/plan.js';
 import { CostplusError } from '../errors/error.js';
 import { type Currency, roundToMinor } from '../money/currency.js';
 import { type Fraction, isZero, multiply, parseDecimal } from '../money/fraction.js';
+import { planTimes } from '../plans/plan-times.js';
 import type { PricingInputs } from '../pricing/pricing-result.js';
+import type { AllowanceBounds } from './compose-held.js';
 
 /** One plan version of a period, with the time it was in force: each part is charged by its own rules and terms. */
 export interface PlanPart {
@@ -41,6 +43,10 @@ export interface Terms {
   /** Null: billing ends with this period. */
   next: NextPeriod | null;
   counts: UsageCounts;
+  /** What of the allowances this invoice may take. */
+  bounds: AllowanceBounds;
+  /** The plan whose terms go on into the next period. */
+  last: Plan;
 }
 
 /** RFC 3339 times, UTC. `calendar` is wider than the period where billing starts or ends inside it. */
@@ -54,31 +60,30 @@ export interface PeriodTimes {
  * currency is not the invoice's: its fees would have no meaning there.
  */
 export function planParts(times: PeriodTimes, inputs: PricingInputs, plans: Plan[], currency: Currency): PlanParts {
-  const [start, end] = [instant(times.period.start), instant(times.period.end)];
   const calendarMs = instant(times.calendar.to) - instant(times.calendar.from);
-  const froms = inputs.assignments.map(({ from }) =>
-    Math.min(end, Math.max(start, from === null ? start : instant(from))),
-  );
-  const parts = new Map<string, { index: number; plan: Plan; version: number; stretches: [number, number][] }>();
-  const partOfSegment = inputs.assignments.map(({ plan_id, version }, segment) => {
+  const span = { start_ms: instant(times.period.start), end_ms: instant(times.period.end), calendar_ms: calendarMs };
+  inputs.assignments.forEach(({ plan_id }, segment) => {
     const plan = plans[segment];
     if (!plan) throw new RangeError(`the plan of assignment ${segment} is missing`);
     if (plan.currency !== currency) {
       throw new CostplusError('invalid_plan', `Plan ${plan_id} is in ${plan.currency}, the invoice in ${currency}.`);
     }
-    const key = `${plan_id}@${version}`;
-    const part = parts.get(key) ?? { index: parts.size, plan, version, stretches: [] };
-    part.stretches.push([froms[segment]!, froms[segment + 1] ?? end]);
-    parts.set(key, part);
-    return part.index;
   });
+  const assigned = inputs.assignments.map(({ from, ...plan }) => ({
+    ...plan,
+    from_ms: from === null ? null : instant(from),
+  }));
+  const inForce = planTimes(span, assigned);
   return {
-    parts: [...parts.values()].map(({ plan, version, stretches }) => {
-      const inForceMs = stretches.reduce((total, [from, to]) => total + to - from, 0);
-      const share = { n: BigInt(inForceMs), d: BigInt(calendarMs) };
-      return { plan, version, stretches, in_force_ms: inForceMs, calendar_ms: calendarMs, share };
-    }),
-    part_of_segment: partOfSegment,
+    parts: inForce.map(({ version, segments, stretches, in_force_ms, share }) => ({
+      plan: plans[segments[0]!]!,
+      version,
+      stretches,
+      in_force_ms,
+      calendar_ms: calendarMs,
+      share,
+    })),
+    part_of_segment: assigned.map((_, segment) => inForce.findIndex(({ segments }) => segments.includes(segment))),
   };
 }
 

@@ -4,6 +4,7 @@ import {
   type Fraction,
   fromInteger,
   isZero,
+  maximum,
   minimum,
   multiply,
   parseDecimal,
@@ -11,6 +12,7 @@ import {
   ZERO,
 } from '../money/fraction.js';
 import { allowanceKey, allowancesOf } from '../plans/plan-parts.js';
+import { reachOf } from './compose-held.js';
 import type { IncludedUsage } from './compose-lines.js';
 import { countedActions, type Terms } from './compose-parts.js';
 import { openRollover, type RolloverBalances } from './compose-rollover.js';
@@ -28,12 +30,13 @@ export interface QuantityShare extends Omit<IncludedUsage, 'amount'> {
 
 /**
  * For each part and each of its allowances of quantity: what there was to use (granted for the part's time, and carried
- * over), what was used, and what of it is included. What is left rolls over where the plan says so.
+ * over, less what other invoices have of it), what was used, and what of it is included. What is left rolls over where the plan says so.
  */
 export function useAllowances(
   quantities: ReadonlyMap<string, QuantityUse>,
-  { parts, opening, counts }: Terms,
+  terms: Terms,
 ): { included: QuantityShare[]; rollover: RolloverBalances } {
+  const { parts, opening, counts } = terms;
   let rollover = openRollover(opening);
   const included: QuantityShare[] = [];
   parts.forEach((part, index) => {
@@ -47,10 +50,12 @@ export function useAllowances(
           : fromInteger(allowance.count === 'events' ? use.events : countedActions(part, `allowance ${at}`, counts));
       const key = allowanceKey(allowance);
       const granted = multiply(parseDecimal(allowance.quantity), part.share);
-      const available = add(granted, rollover.carried(part.plan.plan_id, key));
-      const taken = compare(used, ZERO) > 0 ? minimum(used, available) : ZERO;
-      rollover = rollover.keep(part.plan.plan_id, key, allowance, subtract(available, taken));
-      included.push({ part: index, allowance: at, used, included: taken, available });
+      const whole = add(granted, rollover.carried(part.plan.plan_id, key));
+      const { usable, taken } = reachOf(terms, index, key, whole, used);
+      const own = compare(used, ZERO) > 0 ? minimum(used, usable) : ZERO;
+      const left = maximum(subtract(subtract(whole, taken), own), ZERO);
+      rollover = rollover.keep(part.plan.plan_id, key, allowance, left).use(part, key, own, used);
+      included.push({ part: index, allowance: at, used, included: own, available: usable });
     });
   });
   return { included, rollover };

@@ -20,6 +20,8 @@ export interface UsageSum {
   events: number;
   costs: Map<Currency, Fraction>;
   charges: Map<Currency, Fraction>;
+  /** The charges by the grants that match (compose-pieces.ts); empty where no grant has a match. */
+  pieces: Map<string, Map<Currency, Fraction>>;
 }
 
 /** A sum of nothing yet. */
@@ -35,6 +37,7 @@ export function anEmptySum(part: number): UsageSum {
     events: 0,
     costs: new Map(),
     charges: new Map(),
+    pieces: new Map(),
   };
 }
 
@@ -42,7 +45,8 @@ export function anEmptySum(part: number): UsageSum {
 export function shareOf(usage: UsageSum, share: Fraction, events: number): UsageSum {
   const cut = (amounts: Map<string, Fraction>) =>
     new Map([...amounts].map(([key, amount]) => [key, multiply(amount, share)]));
-  return { ...usage, units: cut(usage.units), costs: cut(usage.costs), charges: cut(usage.charges), events };
+  const pieces = new Map([...usage.pieces].map(([takers, charges]) => [takers, cut(charges)]));
+  return { ...usage, units: cut(usage.units), costs: cut(usage.costs), charges: cut(usage.charges), pieces, events };
 }
 
 /** How the plan shows a meter's quantity. */

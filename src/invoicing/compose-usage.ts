@@ -1,17 +1,19 @@
 import type { StripeReference } from '../contracts/plan-rule.js';
-import { type Currency, roundToMinor } from '../money/currency.js';
-import { type Fraction, format, multiply, sum, ZERO } from '../money/fraction.js';
+import { type Currency, fromMinor, roundToMinor } from '../money/currency.js';
+import { divide, type Fraction, format, isZero, multiply, sum, ZERO } from '../money/fraction.js';
 import { type ChargeCurrency, exchangeRate } from '../pricing/group-charge.js';
 import type { ChargedUsage } from './compose-charges.js';
 import type { Draft, DraftLine, IncludedUsage } from './compose-lines.js';
 import { planOf, type Terms } from './compose-parts.js';
+import type { Piece, Takers } from './compose-pieces.js';
 import type { UsageSum } from './compose-sums.js';
 import { planLabel, usageDescription } from './line-wording.js';
 
 /** The usage behind one line in single currencies: the cost in the invoice's cost currency, the charge in its own. */
-export interface ExchangedUsage extends Omit<UsageSum, 'costs' | 'charges'> {
+export interface ExchangedUsage extends Omit<UsageSum, 'costs' | 'charges' | 'pieces'> {
   cost: Fraction;
   charge: Fraction;
+  pieces: Map<Takers, Fraction>;
 }
 
 export interface Exchanged {
@@ -36,10 +38,11 @@ export function exchangeUsage(usage: UsageSum[], to: ChargeCurrency): Exchanged 
   const exchange = (amounts: Map<Currency, Fraction>) =>
     sum([...amounts].map(([from, amount]) => multiply(amount, used.get(from)!)));
   return {
-    usage: usage.map(({ costs, charges, ...line }) => ({
+    usage: usage.map(({ costs, charges, pieces, ...line }) => ({
       ...line,
       cost: spent.length === 1 ? (costs.get(costCurrency) ?? ZERO) : exchange(costs),
       charge: exchange(charges),
+      pieces: new Map([...pieces].map(([takers, amounts]) => [takers, exchange(amounts)])),
     })),
     cost_currency: costCurrency,
     cost_rate: knownRate(costCurrency, to),
@@ -53,14 +56,18 @@ export function exchangeUsage(usage: UsageSum[], to: ChargeCurrency): Exchanged 
 export function roundUsage(usage: ExchangedUsage[], charged: ChargedUsage, { parts, currency }: Terms): Draft {
   const rounded = parts.map(() => 0n);
   const included: IncludedUsage[] = charged.included.map(({ used: _used, ...one }) => ({ ...one, amount: 0n }));
+  const pieces: Piece[] = [];
   const lines = usage.map((one): DraftLine => {
     const part = parts[one.part]!;
     const amount = roundToMinor(one.charge, currency);
     rounded[one.part]! += amount;
-    if (one.kind === 'usage' && one.allowance !== null) {
-      const use = included.find((known) => known.part === one.part && known.allowance === one.allowance);
-      if (use) use.amount += amount;
-    }
+    const use =
+      one.kind === 'usage' && one.allowance !== null
+        ? included.find((known) => known.part === one.part && known.allowance === one.allowance)
+        : undefined;
+    if (use) use.amount += amount;
+    // What an allowance of quantity includes is taken off: nothing of it is left to pay.
+    if (use === undefined || isZero(use.included)) pieces.push(...piecesOf(one, fromMinor(amount, currency)));
     return {
       kind: one.kind,
       description: usageDescription({ ...one, plan_label: parts.length > 1 ? planLabel(part) : null }),
@@ -83,6 +90,7 @@ export function roundUsage(usage: ExchangedUsage[], charged: ChargedUsage, { par
     fees: parts.map(() => 0n),
     beside: 0n,
     rounded,
+    pieces,
     included,
     seat_events: charged.seat_events,
     rollover: charged.rollover,
@@ -90,6 +98,12 @@ export function roundUsage(usage: ExchangedUsage[], charged: ChargedUsage, { par
     commitment: null,
     credits: [],
   };
+}
+
+/** The pieces of a line, each with its share of the line's rounded amount. */
+function piecesOf({ part, charge, pieces }: ExchangedUsage, amount: Fraction): Piece[] {
+  if (isZero(charge)) return [];
+  return [...pieces].map(([takers, own]) => ({ part, takers, charge: divide(multiply(amount, own), charge) }));
 }
 
 /** The currencies of the usage's charges or costs, sorted. */

@@ -16,6 +16,7 @@ import {
   CREDIT_LINES_COUNT,
   DISCOUNTS_COUNT,
   INVOICE_LINES_COUNT,
+  SUBSCRIPTION_LINES_COUNT,
 } from '../limits.js';
 import { type Currency, formatMinor, fromMinor } from '../money/currency.js';
 import { format, sum, ZERO } from '../money/fraction.js';
@@ -27,9 +28,11 @@ import { chargeUsage } from './compose-charges.js';
 import { addAdjustments, payWithCredits } from './compose-credits.js';
 import { applyDiscounts } from './compose-discounts.js';
 import { chargeAdvanceFee, chargeBaseFees, chargeSeats } from './compose-fees.js';
+import { type AllowanceBounds, NO_BOUNDS } from './compose-held.js';
 import { addLateUsage, type LateLine, lateLinesCount } from './compose-late.js';
 import { type Draft, effectiveRates, foldLines, sumOfAmounts, toInvoiceLine, totalOf } from './compose-lines.js';
 import { instant, planParts, type Terms } from './compose-parts.js';
+import type { CoveredUse } from './compose-rollover.js';
 import { currenciesOf, exchangeUsage, roundUsage } from './compose-usage.js';
 import { foldedUsageDescription } from './line-wording.js';
 
@@ -60,6 +63,10 @@ export interface ComposeInput {
   /** The period that follows; null or left out: billing ends with this one. */
   next?: NextPeriod | null;
   adjustments?: readonly Adjustment[];
+  /** The plan in force at the end; the one that came into force last for the first time where it is left out. */
+  plan_at_end?: string;
+  /** How much of its allowances it may take; all of them where it is left out. */
+  bounds?: AllowanceBounds;
 }
 
 export interface ComposedInvoice {
@@ -72,6 +79,8 @@ export interface ComposedInvoice {
   subtotal_minor: bigint;
   /** In the order of `content.lines`. */
   line_amounts_minor: bigint[];
+  /** What usage took of allowances, by plan version; no part of the bytes. */
+  allowances: readonly CoveredUse[];
 }
 
 type Step = (draft: Draft, terms: Terms, input: ComposeInput) => Draft;
@@ -86,7 +95,7 @@ const STEPS: readonly { name: string; take: Step }[] = [
   { name: 'allowance', take: applyAllowances },
   { name: 'minimum_spend', take: topUpToMinimum },
   { name: 'maximum_spend', take: cutToMaximum },
-  { name: 'commitment', take: trueUpCommitment },
+  { name: 'commitment', take: (draft, terms, { late = [] }) => trueUpCommitment(draft, terms, late) },
   { name: 'late_usage', take: (draft, _terms, { late = [] }) => addLateUsage(draft, late) },
   { name: 'adjustments', take: (draft, terms, { adjustments = [] }) => addAdjustments(draft, terms, adjustments) },
   { name: 'credits', take: payWithCredits },
@@ -101,7 +110,17 @@ const STEPS: readonly { name: string; take: Step }[] = [
 export function composeInvoice(input: ComposeInput): ComposedInvoice {
   const { currency, inputs, plans, pricing, opening = NO_OPENING, next = null, counts = NO_COUNTS } = input;
   const split = planParts(input, inputs, plans, currency);
-  const terms: Terms = { parts: split.parts, currency, end_ms: instant(input.period.end), opening, next, counts };
+  const end_ms = instant(input.period.end);
+  const terms: Terms = {
+    parts: split.parts,
+    currency,
+    end_ms,
+    opening,
+    next,
+    counts,
+    bounds: input.bounds ?? NO_BOUNDS,
+    last: plans.findLast(({ plan_id }) => plan_id === input.plan_at_end) ?? split.parts.at(-1)!.plan,
+  };
   const to = { currency, rates: input.exchange_rates };
   const steps: InvoiceContent['steps'] = [];
   const note = (step: string, amount: string) => steps.push({ step, amount });
@@ -120,7 +139,7 @@ export function composeInvoice(input: ComposeInput): ComposedInvoice {
   }
   const total = totalOf(draft);
   if (total !== sumOfAmounts(draft.lines)) throw new Error('the lines of the invoice do not sum to its total');
-  if (draft.lines.length > INVOICE_LINES_COUNT) throw new Error('the invoice has more lines than Stripe takes');
+  if (draft.lines.length > linesLimit(plans)) throw new Error('the invoice has more lines than Stripe takes');
   note('total', formatMinor(total, currency));
   const cost = sum(draft.lines.map((line) => line.cost));
 
@@ -159,13 +178,19 @@ export function composeInvoice(input: ComposeInput): ComposedInvoice {
     content_hash: sha256(text).toString('hex'),
     subtotal_minor: total,
     line_amounts_minor: draft.lines.map((line) => line.amount),
+    allowances: draft.rollover.uses,
   };
 }
 
 /** Step "folding": usage beyond what an invoice holds becomes one line, so that the lines of the terms still fit. */
 function foldUsage(draft: Draft, terms: Terms, input: ComposeInput): Draft {
-  const room = INVOICE_LINES_COUNT - termLinesCount(terms, input);
+  const room = linesLimit(input.plans) - termLinesCount(terms, input);
   return { ...draft, lines: foldLines(draft.lines, room, foldedUsageDescription) };
+}
+
+/** What an invoice of its own holds, or what the invoice of a subscription leaves: as the plan says that the period ends with. */
+function linesLimit(plans: readonly Plan[]): number {
+  return plans.at(-1)?.invoice_on === 'subscription' ? SUBSCRIPTION_LINES_COUNT : INVOICE_LINES_COUNT;
 }
 
 /** How many lines the steps after folding may take at most. */

@@ -1,25 +1,31 @@
 import { formatMinor } from '../money/currency.js';
 import { isRefused } from '../stripe/stripe-errors.js';
 import {
+  amountsAfter,
   type ComparedLine,
+  type CorrectionPlan,
   compareLines,
   type EndedInvoice,
+  fitPlan,
   planCorrection,
   supplementHash,
   supplementLines,
+  type WantedCorrection,
 } from './correction-plan.js';
 import {
   type Correction,
   claimCorrection,
   completeCorrection,
+  type EarlierSubmission,
   expectCorrecting,
   readCorrection,
-  readCreditNotes,
   readElected,
   settleCorrection,
   supersedeEarlier,
 } from './correction-store.js';
+import { readCreditNotes } from './credit-note-store.js';
 import { CannotCorrect, endInvoice, readBooks } from './earlier-invoices.js';
+import { fitCredits } from './fit-credits.js';
 import { issueCredits } from './issue-credits.js';
 import { refreshInvoice } from './stripe-changes.js';
 import { type InvoiceToSubmit, type RevisionRef, readInvoiceToSubmit } from './submission-store.js';
@@ -31,8 +37,8 @@ export type CorrectOutcome = SubmitOutcome | { outcome: 'corrected' };
 
 /**
  * Moves Stripe from the earlier revisions of a period to this one (invariant 3): every invoice of theirs is brought to its
- * end (paid, void or deleted) and read to be there; then, in one transaction, it is settled what stands and what has to
- * follow: the whole revision as a new invoice, an invoice for the difference, or credit notes; these are made, each once;
+ * end (paid, void or deleted), or stands where a part of it was paid, and is read to be so; then, in one transaction, it is
+ * settled what stands and what has to follow: the whole revision as a new invoice, an invoice for the difference, or credit notes; these are made, each once;
  * at last the books are read at Stripe and have to equal the revision. Resumable at every point.
  * Throws `stripe_unavailable` for what a later call can do, `stale_inputs` when a later attempt or revision took over.
  */
@@ -42,14 +48,14 @@ export async function correctInvoice(deps: SubmitDeps, ref: SubmitRef): Promise<
   const by = { key: target.key, attempt: claim.attempt };
   try {
     const correction = claim.settled_at === null ? await settle(deps, ref, claim, target) : claim;
-    if (claim.completed_at === null) await issueCredits(deps, ref, by);
+    if (claim.completed_at === null) await issueCredits(deps, ref, { ...by, to: correction.refund });
     const outcome: CorrectOutcome =
       correction.invoice === 'none' ? { outcome: 'corrected' } : await submitInvoice(deps, ref);
     if (outcome.outcome === 'parked' || claim.completed_at !== null) return outcome;
     await checkBooks(deps, ref, target);
     // The credit notes are at Stripe: what we know of their invoices follows.
-    for (const { stripe_invoice_id } of await readCreditNotes(deps.pool, ref))
-      await refreshInvoice(deps, stripe_invoice_id);
+    const credited = new Set((await readCreditNotes(deps.pool, ref)).map(({ stripe_invoice_id }) => stripe_invoice_id));
+    for (const id of credited) await refreshInvoice(deps, id);
     await step(deps, 'complete correction', () => completeCorrection(deps.pool, ref, claim.attempt));
     return outcome;
   } catch (error) {
@@ -83,26 +89,62 @@ async function settle(deps: SubmitDeps, ref: SubmitRef, claim: Correction, targe
     if (strangers.length > 0) {
       throw new CannotCorrect(`Stripe has issued ${strangers.join(', ')} for revision ${revision}, which is not ours.`);
     }
-    if (id !== null) ended.push(await endInvoice(deps, id, { key: target.key, attempt: claim.attempt }));
+    if (id === null) continue;
+    const end = await endInvoice(deps, id, { key: target.key, attempt: claim.attempt });
+    ended.push(end);
+    // Lines can outlive the draft that they stood on.
+    if (end.ended === 'deleted') await sweepSubmission(deps, { period_id: ref.period_id, revision });
   }
-  const plan = planCorrection(ended, target.total, claim.refund);
-  const supplement =
-    plan.invoice === 'supplement' ? await describeSupplement(deps, ref, target, plan.invoice_amount) : null;
+  const plan = await planAtStripe(deps, ref, ended, planCorrection(ended, target.total), earlier);
+  const supplement = plan.invoice === 'supplement' ? await describeSupplement(deps, ref, target, plan) : null;
   await step(deps, 'settle', () => settleCorrection(deps.pool, ref, ended, plan, supplement));
   await expectCorrecting(deps.pool, ref, claim.attempt);
   return readCorrection(deps.pool, ref);
 }
 
-async function describeSupplement(deps: SubmitDeps, ref: RevisionRef, target: Target, amount: number) {
+/** The plan with the credit notes that Stripe can make. */
+async function planAtStripe(
+  deps: SubmitDeps,
+  ref: RevisionRef,
+  ended: EndedInvoice[],
+  plan: WantedCorrection,
+  earlier: EarlierSubmission[],
+) {
+  const credits = await fitCredits(deps, ended, plan.credits, async (id) => {
+    const { revision } = earlier.find(({ elected_invoice_id }) => elected_invoice_id === id)!;
+    // The lines of an invoice for a difference are not those of its revision.
+    if (!(await isWhole(deps, { ...ref, revision }))) return new Map();
+    const amounts = amountsAfter(await readLines(deps, { ...ref, revision }), await readLines(deps, ref));
+    return new Map(amounts.map((amount, at) => [at + 1, amount]));
+  });
+  return fitPlan(plan, credits);
+}
+
+async function isWhole({ pool }: Pick<SubmitDeps, 'pool'>, ref: RevisionRef): Promise<boolean> {
+  const { rowCount } = await pool.query(
+    `SELECT FROM invoice_corrections WHERE period_id = $1 AND revision = $2 AND invoice = 'supplement'`,
+    [ref.period_id, ref.revision],
+  );
+  return rowCount === 0;
+}
+
+async function describeSupplement(
+  deps: SubmitDeps,
+  ref: RevisionRef,
+  target: Target,
+  { invoice_amount, credits }: CorrectionPlan,
+) {
   const before = await readLines(deps, { ...ref, revision: ref.revision - 1 });
-  const lines = supplementLines(compareLines(before, await readLines(deps, ref)), amount);
+  // Beside credit notes it is the rest, not what lines have changed by.
+  const differences = credits.length > 0 ? [] : compareLines(before, await readLines(deps, ref));
+  const lines = supplementLines(differences, invoice_amount);
   return { lines, hash: supplementHash(target.content_hash, lines) };
 }
 
 /** The lines of an issued revision, as they are compared. */
 async function readLines({ pool }: Pick<SubmitDeps, 'pool'>, ref: RevisionRef): Promise<ComparedLine[]> {
   const { rows } = await pool.query<ComparedLine>(
-    `SELECT l.kind, l.description, l.line_group AS group, l.amount_minor AS amount,
+    `SELECT l.kind, l.description, l.line_group AS group, l.amount_minor AS amount, l.stripe,
             (i.content::jsonb->'lines'->(l.line_number - 1)->'plan') AS plan
      FROM invoice_lines l JOIN invoices i USING (period_id, revision)
      WHERE l.period_id = $1 AND l.revision = $2 ORDER BY l.line_number`,

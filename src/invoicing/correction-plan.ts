@@ -1,28 +1,36 @@
 import { canonicalJson, sha256 } from '../contracts/canonical-json.js';
+import type { StripeReference } from '../contracts/plan-rule.js';
 import { INVOICE_LINES_COUNT, LINE_DESCRIPTION_CHARS } from '../limits.js';
+import type { CreditableLine, CreditedLine } from './credit-lines.js';
 
-/** An invoice of an earlier revision that has come to its end at Stripe: paid, void or deleted. Amounts in minor units. */
+/**
+ * An invoice of an earlier revision that has come to its end at Stripe: paid, void or deleted; or stands there, because a part
+ * of it was paid and it can never be voided. Amounts in minor units, before tax, and before discounts of the whole invoice.
+ */
 export interface EndedInvoice {
   id: string;
-  ended: 'paid' | 'void' | 'deleted';
+  ended: 'paid' | 'part_paid' | 'void' | 'deleted';
   subtotal: number;
   /** What its credit notes take off. */
   credited: number;
-  /** What was paid with money and not given back by credit notes. */
-  refundable: number;
+  /** What further ones can take off. */
+  creditable: number;
+  /** Its lines, where they are what is credited: with tax or a discount on them. Null: a plain amount. */
+  lines: CreditableLine[] | null;
 }
 
 /** A credit note to issue. */
 export interface PlannedCredit {
   stripe_invoice_id: string;
+  /** Grows from 1 over the credit notes of one invoice: what is beyond the lines of one goes on the next. */
+  part: number;
   amount: number;
-  /** The part that goes back to where it was paid from; the rest goes to the customer's balance. */
-  refund: number;
+  lines: CreditedLine[] | null;
 }
 
 /** What has to be done so that live invoices minus credit notes equal the revision. */
 export interface CorrectionPlan {
-  /** What stands: paid invoices minus credit notes. */
+  /** What stands: paid and partly paid invoices minus credit notes. */
   live: number;
   /** The revision's total minus what stands. */
   difference: number;
@@ -32,34 +40,45 @@ export interface CorrectionPlan {
   invoice_amount: number;
 }
 
+/** The plan before Stripe was asked: what credit notes have to take off each invoice, the newest first. */
+export interface WantedCorrection extends Omit<CorrectionPlan, 'credits'> {
+  credits: Pick<PlannedCredit, 'stripe_invoice_id' | 'amount'>[];
+}
+
 /**
  * Plans a correction (pure): nothing stands: the whole revision as an invoice; too little stands: an invoice for the
  * difference; too much: credit notes, of the newest invoice first, and what they cannot give as a negative invoice.
  */
-export function planCorrection(ended: EndedInvoice[], total: number, to: 'balance' | 'refund'): CorrectionPlan {
-  const standing = ended.filter((invoice) => invoice.ended === 'paid');
+export function planCorrection(ended: EndedInvoice[], total: number): WantedCorrection {
+  const standing = ended.filter((invoice) => invoice.ended === 'paid' || invoice.ended === 'part_paid');
   const live = standing.reduce((sum, { subtotal, credited }) => sum + subtotal - credited, 0);
   const difference = total - live;
   if (standing.length === 0) {
     const invoice = total === 0 ? 'none' : 'whole';
     return { live, difference, credits: [], invoice, invoice_amount: total };
   }
-  const credits: PlannedCredit[] = [];
+  const credits: WantedCorrection['credits'] = [];
   let left = Math.max(0, -difference);
-  for (const { id, subtotal, credited, refundable } of standing.toReversed()) {
-    const amount = Math.min(left, Math.max(0, subtotal - credited));
+  for (const { id, creditable } of standing.toReversed()) {
+    const amount = Math.min(left, Math.max(0, creditable));
     if (amount === 0) continue;
-    credits.push({ stripe_invoice_id: id, amount, refund: to === 'refund' ? Math.min(amount, refundable) : 0 });
+    credits.push({ stripe_invoice_id: id, amount });
     left -= amount;
   }
-  const invoiceAmount = difference > 0 ? difference : -left;
-  return {
-    live,
-    difference,
-    credits,
-    invoice: invoiceAmount === 0 ? 'none' : 'supplement',
-    invoice_amount: invoiceAmount,
-  };
+  return withInvoice({ live, difference, credits }, difference > 0 ? difference : -left);
+}
+
+/** The plan with credit notes as they can be had at Stripe: what they lack is in the invoice, which is then negative. */
+export function fitPlan(plan: WantedCorrection, credits: PlannedCredit[]): CorrectionPlan {
+  if (plan.invoice === 'whole') return { ...plan, credits };
+  const sum = (of: { amount: number }[]) => of.reduce((all, { amount }) => all + amount, 0);
+  return withInvoice({ ...plan, credits }, plan.invoice_amount - (sum(plan.credits) - sum(credits)));
+}
+
+function withInvoice<P>(plan: P, amount: number): P & Pick<CorrectionPlan, 'invoice' | 'invoice_amount'> {
+  return amount === 0
+    ? { ...plan, invoice: 'none', invoice_amount: 0 }
+    : { ...plan, invoice: 'supplement', invoice_amount: amount };
 }
 
 /** A line as revisions are compared: what it stands for, and its amount in minor units. */
@@ -69,28 +88,24 @@ export interface ComparedLine {
   group: Record<string, string | null>;
   plan: { plan_id: string; version: number } | null;
   amount: number;
+  /** What stands for it at Stripe, for tax. */
+  stripe?: StripeReference | null;
 }
 
 export interface LineDifference {
   description: string;
   before: number;
   after: number;
+  stripe?: StripeReference;
 }
 
 /** The lines in which two revisions differ, in the order of the newer one; quantities in the wording do not count. */
 export function compareLines(before: ComparedLine[], after: ComparedLine[]): LineDifference[] {
   const found = new Map<string, LineDifference>();
   const take = (lines: ComparedLine[], side: 'before' | 'after') => {
-    const seen = new Map<string, number>();
-    for (const line of lines) {
-      const name = canonicalJson({ kind: line.kind, group: line.group, plan: line.plan });
-      // Lines that stand for the same are told apart by their order.
-      const times = (seen.get(name) ?? 0) + 1;
-      seen.set(name, times);
-      const key = `${name} ${times}`;
-      const difference = found.get(key) ?? { description: line.description, before: 0, after: 0 };
-      difference[side] += line.amount;
-      found.set(key, difference);
+    for (const [key, line] of named(lines)) {
+      const known = found.get(key) ?? { description: line.description, before: 0, after: 0, ...referenceOf(line) };
+      found.set(key, { ...known, [side]: known[side] + line.amount });
     }
   };
   take(after, 'after');
@@ -98,9 +113,32 @@ export function compareLines(before: ComparedLine[], after: ComparedLine[]): Lin
   return [...found.values()].filter((one) => one.before !== one.after);
 }
 
+/** What each line of a revision has come to in a later one, in order; 0 where it is gone. */
+export function amountsAfter(before: ComparedLine[], after: ComparedLine[]): number[] {
+  const amounts = new Map(named(after).map(([name, { amount }]) => [name, amount]));
+  return named(before).map(([name]) => amounts.get(name) ?? 0);
+}
+
+/** Lines with what they stand for; those that stand for the same are told apart by their order. */
+function named(lines: ComparedLine[]): [name: string, line: ComparedLine][] {
+  const seen = new Map<string, number>();
+  return lines.map((line) => {
+    const name = canonicalJson({ kind: line.kind, group: line.group, plan: line.plan });
+    const times = (seen.get(name) ?? 0) + 1;
+    seen.set(name, times);
+    return [`${name} ${times}`, line];
+  });
+}
+
+function referenceOf({ stripe }: Pick<ComparedLine, 'stripe'>): { stripe?: StripeReference } {
+  return stripe === undefined || stripe === null ? {} : { stripe };
+}
+
 export interface SupplementLine {
   description: string;
   amount_minor: number;
+  /** That of the line it corrects: taxed as that one is. */
+  stripe?: StripeReference;
 }
 
 /**
@@ -109,10 +147,13 @@ export interface SupplementLine {
  */
 export function supplementLines(differences: LineDifference[], amount: number): SupplementLine[] {
   const room = INVOICE_LINES_COUNT - 1;
-  const lines = differences.slice(0, room).map(({ description, before, after }) => ({
-    description: cut(`Correction · ${description}`),
-    amount_minor: after - before,
-  }));
+  const lines = differences.slice(0, room).map(
+    ({ description, before, after, stripe }): SupplementLine => ({
+      description: cut(`Correction · ${description}`),
+      amount_minor: after - before,
+      ...referenceOf({ stripe: stripe ?? null }),
+    }),
+  );
   const said = lines.reduce((sum, line) => sum + line.amount_minor, 0);
   if (said !== amount) lines.push({ description: 'Correction of what was billed before', amount_minor: amount - said });
   return lines;

@@ -1,4 +1,5 @@
 import { type Client, inTransaction, type Pool, type Queryable } from '../database/pool.js';
+import { CREDIT_NOTE_KEY_MINUTES } from '../limits.js';
 import type { CorrectionPlan, EndedInvoice, SupplementLine } from './correction-plan.js';
 import { overtaken, type RevisionRef } from './submission-store.js';
 
@@ -67,18 +68,38 @@ export async function expectCorrecting(database: Queryable, ref: RevisionRef, at
 /** Whether any revision of the period before this one has been on its way to Stripe. */
 export async function hasSubmissions(database: Queryable, ref: RevisionRef): Promise<boolean> {
   const { rowCount } = await database.query(
-    'SELECT FROM invoice_submissions WHERE period_id = $1 AND revision < $2 LIMIT 1',
+    `SELECT FROM invoice_submissions WHERE period_id = $1 AND revision < $2
+     UNION ALL SELECT FROM subscription_submissions WHERE period_id = $1 AND revision < $2 LIMIT 1`,
     [ref.period_id, ref.revision],
   );
-  return rowCount === 1;
+  return rowCount !== 0;
 }
 
-/** Whether credit notes of the period's newest revision are planned and not issued yet. */
-export async function hasCreditNotesUnderWay(database: Queryable, periodId: number): Promise<boolean> {
-  const { rowCount } = await database.query(
-    `SELECT FROM invoice_credit_notes n JOIN invoice_corrections c USING (period_id, revision)
-     WHERE n.period_id = $1 AND c.completed_at IS NULL LIMIT 1`,
+/** Keeps others from beginning a credit note of this correction, or billing the period again, until the transaction ends. */
+export async function lockCorrection(client: Client, ref: RevisionRef): Promise<void> {
+  await client.query('SELECT FROM invoice_corrections WHERE period_id = $1 AND revision = $2 FOR UPDATE', [
+    ref.period_id,
+    ref.revision,
+  ]);
+}
+
+/**
+ * Whether a credit note of the period's newest revision may be on its way: its key was used a short time ago, and Stripe
+ * has not answered. One that was refused, or never tried, is not: what stands at Stripe is read before the next revision
+ * plans its own.
+ */
+export async function hasCreditNotesUnderWay(client: Client, periodId: number): Promise<boolean> {
+  const { rows } = await client.query<{ revision: number }>(
+    'SELECT revision FROM invoice_corrections WHERE period_id = $1 ORDER BY revision DESC LIMIT 1',
     [periodId],
+  );
+  if (!rows[0]) return false;
+  const ref = { period_id: periodId, revision: rows[0].revision };
+  await lockCorrection(client, ref);
+  const { rowCount } = await client.query(
+    `SELECT FROM invoice_credit_notes WHERE period_id = $1 AND revision = $2 AND stripe_credit_note_id IS NULL
+       AND tried_at > now() - make_interval(mins => $3) LIMIT 1`,
+    [ref.period_id, ref.revision, CREDIT_NOTE_KEY_MINUTES],
   );
   return rowCount === 1;
 }
@@ -152,65 +173,12 @@ export async function settleCorrection(
       [ref.period_id, ref.revision, ended.map(({ id }) => id), ended.map((invoice) => invoice.ended)],
     );
     await client.query(
-      `INSERT INTO invoice_credit_notes (period_id, revision, stripe_invoice_id, amount_minor, refund_minor)
-       SELECT $1, $2, * FROM unnest($3::text[], $4::bigint[], $5::bigint[])`,
-      [
-        ref.period_id,
-        ref.revision,
-        plan.credits.map(({ stripe_invoice_id }) => stripe_invoice_id),
-        plan.credits.map(({ amount }) => amount),
-        plan.credits.map(({ refund }) => refund),
-      ],
+      `INSERT INTO invoice_credit_notes (period_id, revision, stripe_invoice_id, part, amount_minor, lines)
+       SELECT $1, $2, stripe_invoice_id, part, amount, nullif(lines, 'null')
+       FROM jsonb_to_recordset($3) AS planned (stripe_invoice_id text, part integer, amount bigint, lines jsonb)`,
+      [ref.period_id, ref.revision, JSON.stringify(plan.credits)],
     );
   });
-}
-
-export interface CreditNoteRow {
-  stripe_invoice_id: string;
-  amount_minor: number;
-  refund_minor: number;
-  generation: number;
-  /** When the key of this generation was first used. */
-  tried_at: Date | null;
-  stripe_credit_note_id: string | null;
-}
-
-export async function readCreditNotes(database: Queryable, ref: RevisionRef): Promise<CreditNoteRow[]> {
-  const { rows } = await database.query<CreditNoteRow>(
-    `SELECT stripe_invoice_id, amount_minor, refund_minor, generation, tried_at, stripe_credit_note_id
-     FROM invoice_credit_notes WHERE period_id = $1 AND revision = $2 ORDER BY stripe_invoice_id`,
-    [ref.period_id, ref.revision],
-  );
-  return rows;
-}
-
-/** Commits that a key of this generation is about to be used. Throws `stale_inputs` where another attempt moved on. */
-export async function noteCreditTry(
-  pool: Pool,
-  ref: RevisionRef,
-  note: Pick<CreditNoteRow, 'stripe_invoice_id' | 'generation'>,
-  next: number,
-): Promise<void> {
-  const { rowCount } = await pool.query(
-    `UPDATE invoice_credit_notes SET generation = $5,
-       tried_at = CASE WHEN generation = $5 THEN coalesce(tried_at, now()) ELSE now() END
-     WHERE period_id = $1 AND revision = $2 AND stripe_invoice_id = $3 AND generation = $4 AND stripe_credit_note_id IS NULL`,
-    [ref.period_id, ref.revision, note.stripe_invoice_id, note.generation, next],
-  );
-  if (rowCount === 0) throw overtaken();
-}
-
-export async function recordCreditNote(
-  pool: Pool,
-  ref: RevisionRef,
-  invoiceId: string,
-  creditNoteId: string,
-): Promise<void> {
-  await pool.query(
-    `UPDATE invoice_credit_notes SET stripe_credit_note_id = $4, issued_at = now()
-     WHERE period_id = $1 AND revision = $2 AND stripe_invoice_id = $3 AND stripe_credit_note_id IS NULL`,
-    [ref.period_id, ref.revision, invoiceId, creditNoteId],
-  );
 }
 
 /** The books of the period equal its newest revision. Throws `stale_inputs` when overtaken. */

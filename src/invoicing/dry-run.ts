@@ -1,5 +1,6 @@
 import type { CatalogCache } from '../catalog/catalog-cache.js';
 import { currentCatalogVersion } from '../catalog/catalog-store.js';
+import { NO_OPENING, type OpeningBalances } from '../contracts/balances.js';
 import { canonicalJson, contentHash } from '../contracts/canonical-json.js';
 import type { DryRunPeriod, DryRunSide } from '../contracts/dry-run.js';
 import type { InvoiceContent } from '../contracts/invoice.js';
@@ -25,6 +26,9 @@ import { parseDecimal } from '../money/fraction.js';
 import type { Period } from '../periods/period.js';
 import { baseFeeOf } from '../plans/plan-parts.js';
 import type { PricingResult } from '../pricing/pricing-result.js';
+import { type ChainLink, lessLate, linkFrom, openingAfter } from './chain-link.js';
+import type { LateLine } from './compose-late.js';
+import { leftBeside } from './compose-rollover.js';
 import { composeSeal } from './compose-seal.js';
 import { type ComparedLine, compareLines } from './correction-plan.js';
 import { deriveLateLines } from './late-lines.js';
@@ -44,23 +48,42 @@ export interface DryRunDeps {
   onProgress?: (events: number) => void;
 }
 
+/** What the periods before leave to the one at hand: as supposed, and as they stand; null: what they really left. */
+export interface ChainLinks {
+  after: ChainLink | null;
+  /** Only of periods that are not composed: their own closing balances are not there yet. */
+  before: ChainLink | null;
+}
+
+export const NO_LINKS: ChainLinks = { after: null, before: null };
+const NO_CHANGE: DryRunTerms = { plan: null, catalog_version: null, events: [] };
+
 /**
  * What a period's invoice would be under other terms, and how it differs from what it is: of a sealed period from the set
  * and the inputs of its newest seal, of any other from what is committed now. The same deriving and composing as the real
- * one; nothing is written. Throws what composing throws (`invalid_plan` for a plan in another currency,
+ * one; nothing is written. `chain`: what the periods before it leave, where they were run too; left out for a period by
+ * itself. Answers the links to the next one. Throws what composing throws (`invalid_plan` for a plan in another currency,
  * `no_exchange_rate`).
  */
-export async function dryRunPeriod(deps: DryRunDeps, period: Period, terms: DryRunTerms): Promise<DryRunPeriod> {
+export async function dryRunPeriod(
+  deps: DryRunDeps,
+  period: Period,
+  terms: DryRunTerms,
+  chain: ChainLinks | null = null,
+): Promise<{ result: DryRunPeriod; links: ChainLinks }> {
   const { customer_id, start_date, status } = period;
-  const before = await previewInvoice(deps, customer_id, start_date);
   const isComposed = (await newestRevision(deps.pool, period.period_id)) !== null;
-  const { seal, pricing, added } = await deriveUnder(deps, period, terms);
-  const late = await deriveLateLines(deps, seal);
-  const counts = await countUsage(deps, seal.inputs, { ...setOf(seal), added });
-  const after = composeSeal(seal, pricing, late, counts).content;
+  const before = chain?.before
+    ? (await composeUnder(deps, period, NO_CHANGE, chain.before)).content
+    : await previewInvoice(deps, customer_id, start_date);
+  const {
+    content: after,
+    pricing,
+    added,
+  } = await composeUnder(deps, period, terms, chain?.after ?? null, chain !== null);
   const { currency } = after;
   const known = await readTotals(deps.pool, period.period_id);
-  return {
+  const result: DryRunPeriod = {
     customer_id,
     start_date,
     period: after.period,
@@ -69,19 +92,61 @@ export async function dryRunPeriod(deps: DryRunDeps, period: Period, terms: DryR
     before: { ...sideOf(before, known?.held_events ?? 0), revision: isComposed ? before.revision : null },
     after: sideOf(after, heldEvents(pricing)),
     difference: differenceOf(before.total, after.total, currency),
+    opens_after: chain?.after?.start_date ?? null,
+    balances: after.balances,
     events_added: added.length,
     lines: differingLines(before, after),
     invoice: after,
     error: null,
   };
+  const links: ChainLinks = {
+    after: linkFrom(period, after.balances.closing, chain?.after ?? null),
+    before: isComposed ? null : linkFrom(period, before.balances.closing, chain?.before ?? null),
+  };
+  return { result, links };
 }
 
-/** The seal under the terms, and the pricing of its set with the events that are added to it. */
-async function deriveUnder(deps: DryRunDeps, period: Period, terms: DryRunTerms) {
-  const seal = changed(await readSealOrNow(deps, period), terms);
+/** Composes a period under the terms, opening after a link or as it really did. `chained`: the next period is of no concern. */
+async function composeUnder(
+  deps: DryRunDeps,
+  period: Period,
+  terms: DryRunTerms,
+  link: ChainLink | null,
+  chained = true,
+) {
+  const real = await readSealOrNow(deps, period);
+  const late = await deriveLateLines(deps, real);
+  const opening = await openingOf(deps.pool, period, real, late, link);
+  const seal = changed(withOpening(real, opening, chained), terms);
   const added = await addable(deps.pool, period, terms.events);
   const pricing = await derivePricing(deps, seal, { ...setOf(seal), added });
-  return { seal, pricing, added };
+  const counts = await countUsage(deps, seal.inputs, { ...setOf(seal), added });
+  // What late usage takes of a period's allowances stands in the link's opening already.
+  const lines = link === null ? late : late.map(({ left: _left, ...line }) => line);
+  return { content: composeSeal(seal, pricing, lines, counts).content, pricing, added };
+}
+
+/** What the period opens with: what was pinned, or what the link says less what late usage of the period before takes. */
+async function openingOf(
+  database: Pool,
+  period: Period,
+  { inputs: { opening: pinned = NO_OPENING } }: SealLike,
+  late: readonly LateLine[],
+  link: ChainLink | null,
+): Promise<OpeningBalances> {
+  if (link === null) return pinned;
+  const opening = await openingAfter(database, period, pinned, link);
+  const before = late.find(({ left }) => left?.opens)?.left;
+  if (before === undefined) return opening;
+  const opened = leftBeside(pinned.rollover, before.rollover);
+  return { ...opening, rollover: lessLate(opening.rollover, pinned.rollover, opened) };
+}
+
+/** The seal with this opening; in a chain what the next period really opened with binds nobody. */
+function withOpening(seal: SealLike, opening: OpeningBalances, chained: boolean): SealLike {
+  const { held, ...inputs } = seal.inputs;
+  const free = held === undefined || !chained ? held : { ...held, passed_on: [] };
+  return { ...seal, inputs: { ...inputs, ...(free === undefined ? {} : { held: free }), opening } };
 }
 
 type SealLike = Omit<Seal, 'sealed_at' | 'composer_version'>;
@@ -128,6 +193,7 @@ function withPlan(inputs: SealInputs, { plan, version }: { plan: Plan; version: 
     catalog_version,
     inputs.decisions ?? [],
     voided_to ?? 0,
+    (inputs.opening?.credits ?? []).flatMap(({ match }) => match ?? []),
   );
   const fee = baseFeeOf(plan);
   return {

@@ -5,15 +5,17 @@ import { stepKey } from '../stripe/idempotency-key.js';
 import { showPaymentStatus } from '../stripe/invoice-state.js';
 import { isMissing, isRefused } from '../stripe/stripe-errors.js';
 import type { EndedInvoice } from './correction-plan.js';
-import { call, readAll, type SubmitDeps } from './submit-attempt.js';
+import type { CreditableLine } from './credit-lines.js';
+import { META_LINE } from './draft-check.js';
+import { call, readAll, type SubmitDeps, withAllLines } from './submit-attempt.js';
 
 /** What stands in the way of a correction, for a person. */
 export class CannotCorrect extends Error {}
 
 /**
  * Brings an invoice of an earlier revision to its end at Stripe: a draft is deleted, an open or uncollectible one is
- * voided, a paid one stays. What it became is read, never assumed: a payment that comes first wins. `key` and `attempt`
- * name the calls of one attempt.
+ * voided, a paid one stays, and one of which a part was paid. What it became is read, never assumed: a payment that comes
+ * first wins. `key` and `attempt` name the calls of one attempt.
  */
 export async function endInvoice(
   deps: SubmitDeps,
@@ -28,7 +30,10 @@ export async function endInvoice(
       return ended;
     }
     if (tries > STRIPE_SETTLE_TRIES_COUNT) {
-      throw new CannotCorrect(`The invoice ${id} stays ${invoice!.status} at Stripe and cannot be voided.`);
+      throw new CannotCorrect(
+        `The invoice ${id} stays ${invoice!.status} at Stripe and cannot be voided: a payment may be on its way. ` +
+          'Release the period when it has arrived or failed.',
+      );
     }
     try {
       if (invoice!.status === 'draft') await call(deps, 'delete earlier draft', (sdk) => sdk.invoices.del(id));
@@ -45,6 +50,8 @@ export async function endInvoice(
 
 /** Notes how an invoice ended. It can change no more, so that nothing later is overwritten. */
 async function recordEnd(pool: Pool, { id, ended, subtotal, credited }: EndedInvoice): Promise<void> {
+  // It can still be paid: that is Stripe's to tell.
+  if (ended === 'part_paid') return;
   await inTransaction(pool, async (client) => {
     const { rows } = await client.query<{ period_id: number; revision: number }>(
       `UPDATE invoice_submissions SET stripe_status = $2, refreshed_at = now(),
@@ -59,24 +66,59 @@ async function recordEnd(pool: Pool, { id, ended, subtotal, credited }: EndedInv
   });
 }
 
-const NOTHING = { subtotal: 0, credited: 0, refundable: 0 };
+const NOTHING = { subtotal: 0, credited: 0, creditable: 0, lines: null };
 
-/** An invoice that can change no more, or null. */
+/** An invoice that can change no more, or stands although it can; else null. */
 async function asEnded(deps: SubmitDeps, invoice: Stripe.Invoice): Promise<EndedInvoice | null> {
-  const { id, status, subtotal, total, amount_paid, post_payment_credit_notes_amount } = invoice;
+  const { id, status, subtotal, amount_paid } = invoice;
   if (status === 'void') return { id, ended: 'void', ...NOTHING };
-  if (status !== 'paid') return null;
-  if (total !== subtotal) {
-    throw new CannotCorrect(`The paid invoice ${id} carries tax or a discount of Stripe's; correct it by hand.`);
+  if (status !== 'paid' && (status === 'draft' || amount_paid === 0)) return null;
+  const notes = await listIssued(deps, id);
+  const credited = netOf(notes);
+  const lines = isPlain(invoice) ? null : await readCreditable(deps, invoice, notes);
+  // Taxes of several rates can make nothing of an amount: no credit note fits on that.
+  const isNothing = !isDiscounted(invoice) && invoice.total <= sumOf(notes, ({ total }) => total);
+  const creditable = isNothing ? 0 : subtotal - credited;
+  return { id, ended: status === 'paid' ? 'paid' : 'part_paid', subtotal, credited, creditable, lines };
+}
+
+/** Without tax and discounts a credit note is an amount, and that is all there is to it. */
+function isPlain(invoice: Stripe.Invoice): boolean {
+  const { total, subtotal, total_taxes } = invoice;
+  return total === subtotal && !isDiscounted(invoice) && (total_taxes ?? []).every(({ amount }) => amount === 0);
+}
+
+function isDiscounted({ total_discount_amounts }: Stripe.Invoice): boolean {
+  return (total_discount_amounts ?? []).some(({ amount }) => amount !== 0);
+}
+
+/** The lines of an invoice with what earlier credit notes have taken from each. */
+async function readCreditable(
+  deps: SubmitDeps,
+  invoice: Stripe.Invoice,
+  notes: Stripe.CreditNote[],
+): Promise<CreditableLine[]> {
+  const credited = new Map<string, number>();
+  for (const note of notes) {
+    const taken = note.lines.has_more
+      ? await readAll(deps, 'list credit note lines', (sdk, page) => sdk.creditNotes.listLineItems(note.id, page))
+      : note.lines.data;
+    for (const { invoice_line_item, amount } of taken) {
+      if (invoice_line_item === undefined) continue;
+      credited.set(invoice_line_item, (credited.get(invoice_line_item) ?? 0) + amount);
+    }
   }
-  const credited = await creditedAmount(deps, id);
-  return {
-    id,
-    ended: 'paid',
-    subtotal,
-    credited,
-    refundable: Math.max(0, amount_paid - post_payment_credit_notes_amount),
-  };
+  const { lines } = await withAllLines(deps, invoice);
+  return lines.map(({ id, amount, metadata, taxes }) => {
+    const inclusive = (taxes ?? []).filter(({ tax_behavior }) => tax_behavior === 'inclusive');
+    return {
+      id,
+      line_number: metadata[META_LINE] === undefined ? null : Number(metadata[META_LINE]),
+      amount,
+      credited: credited.get(id) ?? 0,
+      contained_tax: invoice.automatic_tax.enabled ? inclusive.reduce((sum, tax) => sum + tax.amount, 0) : 0,
+    };
+  });
 }
 
 export async function readInvoice(deps: SubmitDeps, id: string): Promise<Stripe.Invoice | null> {
@@ -92,19 +134,26 @@ export function listCreditNotes(deps: SubmitDeps, invoiceId: string): Promise<St
   return readAll(deps, 'list credit notes', (sdk, page) => sdk.creditNotes.list({ invoice: invoiceId, ...page }));
 }
 
-/** What an invoice's credit notes take off it, whoever issued them (minor units). */
-export async function creditedAmount(deps: SubmitDeps, invoiceId: string): Promise<number> {
-  const notes = await listCreditNotes(deps, invoiceId);
-  return notes.filter(({ status }) => status === 'issued').reduce((sum, { amount }) => sum + amount, 0);
+async function listIssued(deps: SubmitDeps, invoiceId: string): Promise<Stripe.CreditNote[]> {
+  return (await listCreditNotes(deps, invoiceId)).filter(({ status }) => status === 'issued');
 }
 
-/** What invoices come to at Stripe now: those that are not void or deleted, minus their credit notes. */
+/** What credit notes take off, as our books count: before tax, and before discounts of the whole invoice (minor units). */
+function netOf(notes: Stripe.CreditNote[]): number {
+  return sumOf(notes, ({ subtotal }) => subtotal);
+}
+
+function sumOf(notes: Stripe.CreditNote[], of: (note: Stripe.CreditNote) => number): number {
+  return notes.reduce((sum, note) => sum + of(note), 0);
+}
+
+/** What invoices come to at Stripe now, before tax: those that are not void or deleted, minus their credit notes. */
 export async function readBooks(deps: SubmitDeps, ids: string[]): Promise<number> {
   let books = 0;
   for (const id of ids) {
     const invoice = await readInvoice(deps, id);
     if (invoice === null || invoice.status === 'void') continue;
-    books += invoice.subtotal - (invoice.status === 'draft' ? 0 : await creditedAmount(deps, id));
+    books += invoice.subtotal - (invoice.status === 'draft' ? 0 : netOf(await listIssued(deps, id)));
   }
   return books;
 }

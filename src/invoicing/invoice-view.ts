@@ -4,8 +4,10 @@ import type { Queryable } from '../database/pool.js';
 import { CostplusError } from '../errors/error.js';
 import { formatMinor } from '../money/currency.js';
 import { REVISION_PAYMENT_SQL } from './invoice-list.js';
+import { linkedInvoice, readPlacedRevisions } from './subscription-view.js';
 
 interface InvoiceRow {
+  period_id: number;
   content: string;
   content_hash: string;
   status: PeriodStatus;
@@ -27,7 +29,7 @@ export async function readInvoice(
   revision: number,
 ): Promise<InvoiceView> {
   const { rows } = await database.query<InvoiceRow>(
-    `SELECT i.content, i.content_hash, p.status,
+    `SELECT p.period_id, i.content, i.content_hash, p.status,
             CASE WHEN s.period_id IS NULL THEN p.payment_status ELSE ${REVISION_PAYMENT_SQL} END AS payment_status, s.elected_invoice_id, s.stripe_status, s.stripe_number,
             s.hosted_invoice_url, s.stripe_total, s.stripe_to_balance, i.currency
      FROM periods p JOIN invoices i USING (period_id) LEFT JOIN invoice_submissions s USING (period_id, revision)
@@ -38,6 +40,7 @@ export async function readInvoice(
   if (!row) {
     throw new CostplusError('unknown_invoice', `There is no revision ${revision} of this period's invoice yet.`);
   }
+  const placed = (await readPlacedRevisions(database, row.period_id)).get(revision);
   return {
     ...(JSON.parse(row.content) as InvoiceContent),
     status: row.status,
@@ -49,5 +52,7 @@ export async function readInvoice(
     hosted_invoice_url: row.hosted_invoice_url,
     stripe_total: row.stripe_total === null ? null : formatMinor(BigInt(row.stripe_total), row.currency),
     stripe_to_balance: row.stripe_to_balance === null ? null : formatMinor(BigInt(row.stripe_to_balance), row.currency),
+    ...(placed === undefined ? {} : { ...linkedInvoice(placed), payment_status: placed.payment_status }),
+    subscription: placed?.subscription ?? null,
   };
 }

@@ -27,7 +27,8 @@ export interface LineUsage {
   usage: Record<string, number | string>;
   /** Exact decimal strings over the event's meters; one meter of it may stand in another line. */
   cost: string;
-  charge: string;
+  /** Null where a rule charges on the total of the period: then no event has a charge of its own. */
+  charge: string | null;
 }
 
 /** Columns that narrow the search in the database where the plan groups by them; the rest is decided by pricing. */
@@ -105,7 +106,7 @@ async function readOwn(deps: Deps, seal: Seal, line: InvoiceLine, page: PageOfRo
       ...narrowing.map(({ value }) => value),
     ],
   );
-  const charge = await chargerOf(deps, seal.inputs, seal.inputs.late?.resolver);
+  const charge = await chargerOf(deps, seal.inputs, seal.inputs.exchange_rates, seal.inputs.late?.resolver);
   return rows.map((stored) => ({ row: toUsageRow(stored), charged: charge(toUsageRow(stored), stored.decided) }));
 }
 
@@ -128,15 +129,20 @@ async function readLate(deps: Deps, seal: Seal, line: InvoiceLine, page: PageOfR
       page.limit,
     ],
   );
-  const charge = await chargerOf(deps, base.inputs, origin.resolver);
+  const charge = await chargerOf(deps, base.inputs, base.inputs.exchange_rates, origin.resolver);
   return rows.map((stored) => ({ row: toUsageRow(stored), charged: charge(toUsageRow(stored), true) }));
 }
 
 /** Charges single events by these terms; late ones that they hold by the resolver. */
-async function chargerOf({ catalogs }: Deps, terms: PricingTerms, resolver: PricingTerms = terms) {
+async function chargerOf(
+  { catalogs }: Deps,
+  terms: PricingTerms,
+  rates: Seal['inputs']['exchange_rates'],
+  resolver: PricingTerms = terms,
+) {
   const by = async ({ pricing, plans, decisions }: PricingTerms) => {
     const catalog = await catalogs.at(pricing.catalog_version);
-    return (row: UsageRow) => chargeEvent(catalog, pricing, plans, row, decisions);
+    return (row: UsageRow) => chargeEvent(catalog, pricing, plans, row, decisions, rates);
   };
   const [own, late] = [await by(terms), await by(resolver)];
   return (row: UsageRow, decided: boolean): ChargedEvent | null => {

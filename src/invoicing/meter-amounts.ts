@@ -6,7 +6,7 @@ import { readPricingInputs } from '../ledger/pricing-inputs.js';
 import { readHead, readResult } from '../ledger/pricing-runs.js';
 import { readSeal, readSealablePeriod } from '../ledger/seal.js';
 import { readTotals } from '../ledger/totals.js';
-import { roundToMinor } from '../money/currency.js';
+import { type Currency, roundToMinor } from '../money/currency.js';
 import { add, type Fraction, fromExactText, fromInteger, parseDecimal, ZERO } from '../money/fraction.js';
 import type { CostGroup, PricingInputs } from '../pricing/pricing-result.js';
 
@@ -18,15 +18,15 @@ export function isMetered(plan: Plan | null | undefined): plan is MeteredPlan {
 }
 
 /**
- * What a period has come to in the ledger, by series (the canonical text of its dimensions): the charge in minor units,
- * with the late usage that its newest invoice carries, or the quantity of the meter. Null while it is being priced anew.
+ * What a period has come to in the ledger, by series (the canonical text of its dimensions): what it is charged in minor
+ * units, or the quantity of the meter. Null while it is being priced anew.
  */
 export async function readMeterAmounts(
   database: Queryable,
   periodId: number,
-  { meter_events }: MeteredPlan,
+  { meter_events, currency }: MeteredPlan,
 ): Promise<Map<string, Fraction> | null> {
-  if (meter_events.value === 'charge_minor') return readCharge(database, periodId);
+  if (meter_events.value === 'charge_minor') return readCharge(database, periodId, currency);
   const head = await readHead(database, periodId);
   if (head === null) return new Map();
   const inputs = await inputsOf(database, periodId, head.inputs_hash, head.catalog_version);
@@ -41,17 +41,29 @@ export async function readMeterAmounts(
   return amounts;
 }
 
-async function readCharge(database: Queryable, periodId: number): Promise<Map<string, Fraction>> {
-  const totals = await readTotals(database, periodId);
-  if (totals === null) return new Map();
-  const { rows } = await database.query<{ late: number }>(
-    `SELECT coalesce(sum(amount_minor), 0)::bigint AS late FROM invoice_lines
-     WHERE period_id = $1 AND kind = 'late_usage'
-       AND revision = (SELECT max(revision) FROM invoices WHERE period_id = $1)`,
+/**
+ * What the period's newest invoice comes to, with its fees, allowances, minimums and the late usage that it carries, from when
+ * that is let go; before, the charge of its usage so far. Null while no exchange rate says it in the plan's currency.
+ */
+async function readCharge(
+  database: Queryable,
+  periodId: number,
+  currency: Currency,
+): Promise<Map<string, Fraction> | null> {
+  const { rows } = await database.query<{ subtotal: number | null }>(
+    `SELECT (SELECT i.subtotal_minor FROM invoices i WHERE i.period_id = p.period_id AND (
+         p.status IN ('submitting', 'invoiced', 'nothing_to_bill')
+         OR i.revision < (SELECT max(revision) FROM seals s WHERE s.period_id = p.period_id))
+       ORDER BY i.revision DESC LIMIT 1) AS subtotal
+     FROM periods p WHERE p.period_id = $1`,
     [periodId],
   );
-  const charge = roundToMinor(parseDecimal(totals.charge), totals.currency) + BigInt(rows[0]!.late);
-  return new Map([['{}', fromInteger(charge)]]);
+  const subtotal = rows[0]?.subtotal ?? null;
+  if (subtotal !== null) return new Map([['{}', fromInteger(subtotal)]]);
+  const totals = await readTotals(database, periodId);
+  if (totals === null) return new Map();
+  if (totals.currency !== currency) return null;
+  return new Map([['{}', fromInteger(roundToMinor(parseDecimal(totals.charge), totals.currency))]]);
 }
 
 /** The inputs behind a period's results: of its seal, or as they are now; null where those changed since the pricing. */

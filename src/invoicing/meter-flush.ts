@@ -1,14 +1,9 @@
 import { withTryLock } from '../database/locks.js';
 import { METER_FLUSH_MINUTES, METER_FLUSH_PERIODS_COUNT } from '../limits.js';
-import {
-  checkMeterCount,
-  type MeteredPeriod,
-  type MeterReader,
-  makeMeterEvents,
-  meterReader,
-  readMeteredPeriod,
-  sendMeterEvents,
-} from './meter-events.js';
+import { checkMeterAlerts, checkMeterCount } from './meter-count.js';
+import { type MeteredPeriod, makeMeterEvents, readMeteredPeriod } from './meter-events.js';
+import { cancelMeterEvents, sendMeterEvents } from './meter-send.js';
+import { type MeterReader, meterReader } from './stripe-meters.js';
 import type { SubmitDeps } from './submit-attempt.js';
 
 /** Periods that fail before a run ends. */
@@ -19,10 +14,21 @@ export async function flushPeriod(
   deps: SubmitDeps,
   period: MeteredPeriod,
   meters: MeterReader = meterReader(deps),
-  now: Date = new Date(),
+  now: Date = deps.now?.() ?? new Date(),
 ): Promise<void> {
   await makeMeterEvents(deps.pool, period, now);
+  await cancelMeterEvents(deps, period, now);
+  // What Stripe did not take back is taken off.
+  await makeMeterEvents(deps.pool, period, now, false);
   await sendMeterEvents(deps, period, meters, now);
+}
+
+export interface FlushOptions {
+  /** Periods that nobody looked at for so long. */
+  minutes?: number;
+  now?: Date;
+  /** How long Stripe may take to add up. */
+  settleMinutes?: number | undefined;
 }
 
 /**
@@ -32,7 +38,7 @@ export async function flushPeriod(
  */
 export async function flushMeterEvents(
   deps: SubmitDeps,
-  { minutes = METER_FLUSH_MINUTES, now = new Date() }: { minutes?: number; now?: Date } = {},
+  { minutes = METER_FLUSH_MINUTES, now = new Date(), settleMinutes }: FlushOptions = {},
 ): Promise<number | null> {
   return withTryLock(deps.pool, 'meter_events', async () => {
     const { rows } = await deps.pool.query<{ period_id: number }>(
@@ -49,11 +55,13 @@ export async function flushMeterEvents(
     const meters = meterReader(deps);
     const failures: unknown[] = [];
     for (const { period_id } of rows) {
+      if (deps.signal?.aborted) break;
       const period = await readMeteredPeriod(deps.pool, period_id);
       if (period === null) continue;
       try {
         await flushPeriod(deps, period, meters, now);
         await checkMeterCount(deps, period, meters);
+        await checkMeterAlerts(deps.pool, period, settleMinutes);
       } catch (error) {
         // One that cannot be sent must not keep the others waiting; when many cannot, Stripe is away.
         failures.push(error);

@@ -2,14 +2,14 @@ import { readBudgetStates } from '../budgets/budget-alerts.js';
 import type { HeldSummary, PeriodView } from '../contracts/period.js';
 import type { Queryable } from '../database/pool.js';
 import { CostplusError } from '../errors/error.js';
-import { listWaitingLate } from '../ledger/late-store.js';
+import { listWaitingLate, toWaitingView } from '../ledger/late-store.js';
 import { readHead, readResult } from '../ledger/pricing-runs.js';
 import { readTotals } from '../ledger/totals.js';
 import { TIMELINE_PAGE_COUNT } from '../limits.js';
 import { findPeriod, readTimeline } from '../periods/period-store.js';
 import { listAlerts } from '../stripe/alerts.js';
 import { listRevisions } from './invoice-list.js';
-import { readMeterEvents } from './meter-events.js';
+import { readMeterEvents } from './meter-view.js';
 
 /** A period as operations see it, from Postgres alone. Throws `unknown_period`. */
 export async function readPeriodView(database: Queryable, customerId: string, startDate: string): Promise<PeriodView> {
@@ -26,6 +26,9 @@ export async function readPeriodView(database: Queryable, customerId: string, st
     status: period.status,
     status_reason: period.status_reason,
     payment_status: period.payment_status,
+    waits_for: period.waits_for === null ? null : await readWaitsFor(database, customerId, period.waits_for),
+    opening_changed: period.opening_changes !== null,
+    opening_changes: period.opening_changes ?? [],
     plan: await readPlanOf(database, period_id),
     totals,
     late_events: await countLate(database, period_id),
@@ -60,9 +63,16 @@ async function countLate(database: Queryable, periodId: number): Promise<number>
 
 async function readLate(database: Queryable, periodId: number): Promise<PeriodView['late_usage']> {
   const [waiting] = await listWaitingLate(database, { period_id: periodId });
-  if (!waiting) return null;
-  const { period_id: _periodId, ...late } = waiting;
-  return late;
+  return waiting ? toWaitingView(waiting) : null;
+}
+
+async function readWaitsFor(
+  database: Queryable,
+  customerId: string,
+  startDate: string,
+): Promise<PeriodView['waits_for']> {
+  const earlier = await findPeriod(database, customerId, startDate);
+  return earlier && { start_date: startDate, status: earlier.status, status_reason: earlier.status_reason };
 }
 
 /** Usage that the newest revision bills and that was taken back since. */

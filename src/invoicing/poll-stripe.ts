@@ -3,6 +3,7 @@ import { withTryLock } from '../database/locks.js';
 import { STRIPE_POLL_AGE_MINUTES, STRIPE_POLL_COUNT, STRIPE_POLL_PER_SECOND } from '../limits.js';
 import { pruneDeliveries } from '../stripe/webhooks.js';
 import { type RefreshDeps, refreshCustomer, refreshInvoice } from './stripe-changes.js';
+import { refreshPlaced } from './subscription-changes.js';
 
 export interface PollResult {
   /** Invoices that were read at Stripe. */
@@ -36,6 +37,7 @@ export async function pollStripe(
       [ageMinutes, limit],
     );
     for (const { id } of due.rows) {
+      if (deps.signal?.aborted) return result;
       const begun = Date.now();
       try {
         await refreshInvoice(deps, id);
@@ -50,6 +52,7 @@ export async function pollStripe(
       }
       await sleep(Math.max(0, begun + 1_000 / perSecond - Date.now()));
     }
+    await pollPlaced(deps, result, { ageMinutes, limit, perSecond });
     // A customer that was deleted cannot be seen from its invoices: those that alerts stand for are read again.
     const gone = await deps.pool.query<{ id: string }>(
       `SELECT DISTINCT object_id AS id FROM stripe_alerts WHERE kind = 'customer_deleted' AND resolved_at IS NULL LIMIT $1`,
@@ -58,6 +61,41 @@ export async function pollStripe(
     for (const { id } of gone.rows) await refreshCustomer(deps, id);
     return result;
   });
+}
+
+/** The same for periods whose lines stand on subscription invoices that can still change, or wait for one. */
+async function pollPlaced(
+  deps: RefreshDeps,
+  result: PollResult,
+  { ageMinutes, limit, perSecond }: { ageMinutes: number; limit: number; perSecond: number },
+): Promise<void> {
+  const due = await deps.pool.query<{ period_id: number }>(
+    `SELECT s.period_id FROM subscription_submissions s
+     WHERE s.revision = (SELECT min(revision) FROM subscription_submissions WHERE period_id = s.period_id)
+       AND (s.refreshed_at IS NULL OR s.refreshed_at <= now() - make_interval(mins => $1))
+       AND EXISTS (SELECT FROM subscription_items i LEFT JOIN subscription_invoices v USING (stripe_invoice_id)
+                   WHERE i.period_id = s.period_id AND i.removed_at IS NULL AND i.gone_at IS NULL
+                     AND coalesce(v.stripe_status, 'draft') IN ('draft', 'open', 'uncollectible'))
+     ORDER BY s.refreshed_at NULLS FIRST LIMIT $2`,
+    [ageMinutes, limit],
+  );
+  for (const { period_id } of due.rows) {
+    if (deps.signal?.aborted) return;
+    const begun = Date.now();
+    try {
+      await refreshPlaced(deps, period_id);
+      result.refreshed++;
+    } catch {
+      result.failed++;
+      await deps.pool.query(
+        `UPDATE subscription_submissions SET refreshed_at = now() WHERE period_id = $1 AND revision =
+           (SELECT min(revision) FROM subscription_submissions WHERE period_id = $1)`,
+        [period_id],
+      );
+      if (result.failed > result.refreshed + POLL_FAILURES_COUNT) break;
+    }
+    await sleep(Math.max(0, begun + 1_000 / perSecond - Date.now()));
+  }
 }
 
 /** Failures beyond what succeeded after which a run ends: Stripe is away. */

@@ -70,5 +70,6 @@ export async function previewInvoice(
     hosted_invoice_url: null,
     stripe_total: null,
     stripe_to_balance: null,
+    subscription: null,
   };
 }

@@ -4,6 +4,7 @@ import type { InvoiceContent, InvoiceView } from '../contracts/invoice.js';
 import { inTransaction, type Pool } from '../database/pool.js';
 import { CostplusError } from '../errors/error.js';
 import { prepareRevision } from '../ledger/next-revision.js';
+import { type ChangedOpening, previewNextOpening } from '../ledger/opening-changes.js';
 import { END_OF_TRANSACTIONS, setOf } from '../ledger/seal.js';
 import { type Currency, formatMinor, roundToMinor } from '../money/currency.js';
 import { parseDecimal } from '../money/fraction.js';
@@ -11,8 +12,13 @@ import { findPeriod } from '../periods/period-store.js';
 import { compareLines, type EndedInvoice, planCorrection } from './correction-plan.js';
 import { deriveInvoice } from './derive-invoice.js';
 import { readInvoice } from './invoice-view.js';
+import { isMetered } from './meter-amounts.js';
+import { previewPlaced } from './rebill-preview-subscription.js';
 
-/** What a re-bill would do, as far as it is known before Stripe is asked. Amounts in major units of `currency`. */
+/**
+ * What a re-bill would do, as far as it is known before Stripe is asked. Amounts in major units of `currency`, before tax
+ * unless they say otherwise.
+ */
 export interface RebillPreview {
   revision: number;
   currency: string;
@@ -22,10 +28,30 @@ export interface RebillPreview {
   after: { total: string };
   difference: string;
   lines: { description: string; before: string; after: string }[];
-  /** Earlier invoices at Stripe by their status as last heard, and what becomes of each. */
-  stripe: { stripe_invoice_id: string; stripe_status: string; action: 'delete' | 'void' | 'keep' | 'none' }[];
-  /** What follows. */
-  follows: { kind: 'invoice' | 'supplementary_invoice' | 'credit_note' | 'nothing'; amount: string };
+  /**
+   * Earlier invoices at Stripe by their status as last heard, what was paid of each (with tax; null while that was
+   * not read), and what becomes of it.
+   */
+  stripe: {
+    stripe_invoice_id: string;
+    stripe_status: string;
+    paid: string | null;
+    action: 'delete' | 'void' | 'keep' | 'none';
+  }[];
+  /** Whether Stripe adds tax to an invoice that follows, and takes it back with a credit note. */
+  tax: 'stripe' | 'none';
+  /**
+   * For a plan with lines on the customer's subscription: those that would be deleted because no issued invoice holds them,
+   * and what the others come to; null for invoices of their own.
+   */
+  subscription: { deleted_lines: number; standing: string } | null;
+  /** The sealed period that follows, where it would open with something else then; null where it would not. */
+  next_period: ChangedOpening | null;
+  /** What follows; of `meter_events` the difference of the two revisions, which a meter of charges is brought to. */
+  follows: {
+    kind: 'invoice' | 'supplementary_invoice' | 'credit_note' | 'subscription_lines' | 'meter_events' | 'nothing';
+    amount: string;
+  };
 }
 
 /**
@@ -50,8 +76,9 @@ export async function previewRebill(
   const before = await readBefore(pool, customerId, startDate, period.period_id);
   const [was, is] = [minorOf(before?.total ?? '0', currency), Number(after.subtotal_minor)];
   const show = (minor: number) => formatMinor(BigInt(minor), currency);
-  const { stripe, ended } = await readStripe(pool, period.period_id);
-  const plan = planCorrection(ended, is, options.refund);
+  const found = await readStripe(pool, period.period_id);
+  const plan = planCorrection(found.map(asEnded), is);
+  const isTaxed = found.some(({ total, subtotal }) => total > subtotal);
   const credit = plan.credits.reduce((sum, { amount }) => sum + amount, 0);
   return {
     revision: next.revision,
@@ -65,7 +92,15 @@ export async function previewRebill(
       before: show(line.before),
       after: show(line.after),
     })),
-    stripe,
+    stripe: found.map((one) => ({
+      stripe_invoice_id: one.id,
+      stripe_status: one.status,
+      paid: one.paid === null ? null : show(one.paid),
+      action: actionOn(one),
+    })),
+    tax: isTaxed || next.inputs.plans.at(-1)!.stripe?.automatic_tax === true ? 'stripe' : 'none',
+    subscription: null,
+    next_period: await previewNextOpening(pool, period, after.content.balances.closing),
     follows:
       credit > 0
         ? { kind: 'credit_note', amount: show(credit) }
@@ -78,6 +113,12 @@ export async function previewRebill(
                   : 'nothing',
             amount: show(plan.invoice_amount),
           },
+    ...(next.inputs.plans.at(-1)!.invoice_on === 'subscription'
+      ? await previewPlaced(pool, period.period_id, is, show)
+      : {}),
+    ...(isMetered(next.inputs.plans.at(-1))
+      ? { follows: { kind: 'meter_events' as const, amount: show(is - was) } }
+      : {}),
   };
 }
 
@@ -95,32 +136,39 @@ async function readBefore(
   return revision === null ? null : readInvoice(pool, customerId, startDate, revision);
 }
 
-/** What earlier revisions have at Stripe, and how it would end, by what was last heard of it. */
-async function readStripe(pool: Pool, periodId: number) {
-  const { rows } = await pool.query<{ id: string; status: string; subtotal: number; credited: number }>(
-    `SELECT s.elected_invoice_id AS id, coalesce(s.stripe_status, 'draft') AS status,
-            coalesce(s.stripe_subtotal, 0)::bigint AS subtotal,
-            (SELECT coalesce(sum(n.amount_minor), 0)::bigint FROM invoice_credit_notes n
-             WHERE n.stripe_invoice_id = s.elected_invoice_id AND n.stripe_credit_note_id IS NOT NULL) AS credited
-     FROM invoice_submissions s WHERE s.period_id = $1 AND s.elected_invoice_id IS NOT NULL ORDER BY s.revision`,
+/** An invoice of an earlier revision as it was last heard of; amounts in minor units. */
+interface KnownInvoice {
+  id: string;
+  status: string;
+  subtotal: number;
+  total: number;
+  credited: number;
+  paid: number | null;
+}
+
+async function readStripe(pool: Pool, periodId: number): Promise<KnownInvoice[]> {
+  const { rows } = await pool.query<KnownInvoice>(
+    `SELECT elected_invoice_id AS id, coalesce(stripe_status, 'draft') AS status, stripe_credited AS credited,
+            coalesce(stripe_subtotal, 0)::bigint AS subtotal, coalesce(stripe_total, 0)::bigint AS total,
+            stripe_paid AS paid
+     FROM invoice_submissions WHERE period_id = $1 AND elected_invoice_id IS NOT NULL ORDER BY revision`,
     [periodId],
   );
-  const actions = { draft: 'delete', open: 'void', uncollectible: 'void', paid: 'keep' } as const;
-  const stripe = rows.map(({ id, status }) => ({
-    stripe_invoice_id: id,
-    stripe_status: status,
-    action: actions[status as keyof typeof actions] ?? ('none' as const),
-  }));
-  const ended = rows.map(
-    ({ id, status, subtotal, credited }): EndedInvoice => ({
-      id,
-      ended: status === 'paid' ? 'paid' : 'void',
-      subtotal,
-      credited,
-      refundable: subtotal - credited,
-    }),
-  );
-  return { stripe, ended };
+  return rows;
+}
+
+function actionOn({ status, paid }: KnownInvoice): RebillPreview['stripe'][number]['action'] {
+  if (status === 'draft') return 'delete';
+  if (status === 'paid') return 'keep';
+  if (status === 'open' || status === 'uncollectible') return (paid ?? 0) > 0 ? 'keep' : 'void';
+  return 'none';
+}
+
+/** How it would end. */
+function asEnded(invoice: KnownInvoice): EndedInvoice {
+  const { id, subtotal, credited } = invoice;
+  const ended = actionOn(invoice) === 'keep' ? 'paid' : 'void';
+  return { id, ended, subtotal, credited, creditable: subtotal - credited, lines: null };
 }
 
 function comparable(content: Pick<InvoiceContent, 'lines'> | null, currency: Currency) {

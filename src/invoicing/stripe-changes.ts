@@ -7,20 +7,27 @@ import { setAlert } from '../stripe/alerts.js';
 import type { StripeClient } from '../stripe/client.js';
 import { paymentStatus, showPaymentStatus, toBalance } from '../stripe/invoice-state.js';
 import { isMissing } from '../stripe/stripe-errors.js';
-import { receiveDelivery, type WebhookOutcome } from '../stripe/webhooks.js';
+import {
+  type NotificationParser,
+  receiveDelivery,
+  type WebhookOutcome,
+  type WebhookSecrets,
+} from '../stripe/webhooks.js';
 import { findDifference } from './draft-check.js';
+import { isMeterError, recordMeterErrors } from './meter-errors.js';
 import { readInvoiceToSubmit } from './submission-store.js';
 import { readAll, type WholeInvoice, withAllLines } from './submit-attempt.js';
+import { checkPlacedBooks } from './subscription-books.js';
+import { refreshInvoiceLines, refreshItem, refreshSubscription } from './subscription-changes.js';
 
 export interface RefreshDeps {
   pool: Pool;
   stripe: StripeClient;
+  /** A run that takes long ends when it says so. */
+  signal?: AbortSignal | undefined;
 }
 
-export interface WebhookDeps extends RefreshDeps {
-  /** Signing secret of the endpoint; undefined: every delivery is refused. */
-  webhookSecret: string | undefined;
-}
+export type WebhookDeps = RefreshDeps & WebhookSecrets;
 
 /**
  * Takes one delivery of Stripe and brings what we know of the invoice or customer that it is about up to date, by fetching
@@ -31,9 +38,18 @@ export function receiveWebhook(
   rawBody: Buffer,
   signature: string | undefined,
 ): Promise<WebhookOutcome> {
-  return receiveDelivery(deps, rawBody, signature, async ({ type, object, object_id, invoice_id }) => {
-    if (object === 'invoice' && object_id !== null) return refreshInvoice(deps, object_id);
-    if (object === 'credit_note' && invoice_id !== null) return refreshInvoice(deps, invoice_id);
+  const parseNotification: NotificationParser = (...signed) => deps.stripe.parseNotification(...signed);
+  return receiveDelivery({ ...deps, parseNotification }, rawBody, signature, async (delivery) => {
+    const { type, object, object_id, invoice_id, customer_id } = delivery;
+    if (isMeterError(type)) return recordMeterErrors(deps, delivery.event_id);
+    if (object === 'invoice' && object_id !== null) {
+      const isOurs = await refreshInvoice(deps, object_id);
+      return (await refreshInvoiceLines(deps, object_id, customer_id)) || isOurs;
+    }
+    if (object === 'invoiceitem' && object_id !== null) return refreshItem(deps, object_id);
+    if (type === 'customer.subscription.deleted' && object_id !== null) return refreshSubscription(deps, object_id);
+    const isOnInvoice = object === 'credit_note' || object === 'invoice_payment';
+    if (isOnInvoice && invoice_id !== null) return refreshInvoice(deps, invoice_id);
     if (type === 'customer.deleted' && object_id !== null) return refreshCustomer(deps, object_id);
     return false;
   });
@@ -88,6 +104,7 @@ async function record(
     `UPDATE invoice_submissions SET stripe_status = $4, stripe_number = coalesce($5, stripe_number),
        hosted_invoice_url = coalesce($6, hosted_invoice_url), stripe_subtotal = coalesce($7, stripe_subtotal),
        stripe_total = coalesce($8, stripe_total), stripe_credited = $9, stripe_to_balance = coalesce($10, stripe_to_balance),
+       stripe_paid = coalesce($12, stripe_paid),
        confirmed_at = CASE WHEN $11 THEN coalesce(confirmed_at, now()) ELSE confirmed_at END, refreshed_at = now()
      WHERE period_id = $1 AND revision = $2 AND xmin::text = $3`,
     [
@@ -102,6 +119,7 @@ async function record(
       credited,
       invoice === null ? null : toBalance(invoice),
       isIssuedByHand,
+      invoice?.amount_paid ?? null,
     ],
   );
   if (update.rowCount === 0) return false;
@@ -169,6 +187,7 @@ export async function checkPeriodBooks(
   client: Client,
   period: { period_id: number; customer_id: string },
 ): Promise<void> {
+  if (await checkPlacedBooks(client, period)) return;
   const { rows } = await client.query<{ total: number; currency: string; books: number; changed: string | null }>(
     `SELECT i.subtotal_minor AS total, i.currency,
        (SELECT coalesce(sum(s.stripe_subtotal - s.stripe_credited), 0) FROM invoice_submissions s

@@ -3,6 +3,7 @@ import { inTransaction, type Pool, type Queryable } from '../database/pool.js';
 import { CostplusError } from '../errors/error.js';
 import { invoiceKey } from '../stripe/idempotency-key.js';
 import { type PaymentStatus, showPaymentStatus } from '../stripe/invoice-state.js';
+import type { SupplementLine } from './correction-plan.js';
 
 export interface RevisionRef {
   period_id: number;
@@ -55,7 +56,7 @@ async function readSupplement(
   ref: RevisionRef,
 ): Promise<Pick<InvoiceToSubmit, 'content_hash' | 'subtotal_minor' | 'lines'> | null> {
   const { rows } = await queryable.query<{
-    lines: { description: string; amount_minor: number }[];
+    lines: SupplementLine[];
     lines_hash: string;
   }>(
     `SELECT lines, lines_hash FROM invoice_corrections
@@ -234,6 +235,7 @@ export interface IssuedInvoice {
   subtotal: number;
   total: number;
   to_balance: number | null;
+  paid: number;
   payment_status: PaymentStatus | null;
 }
 
@@ -253,7 +255,8 @@ export async function confirmSubmission(
          SELECT nullif(stripe_status, 'draft') AS was FROM invoice_submissions
          WHERE period_id = $1 AND revision = $2 FOR UPDATE)
        UPDATE invoice_submissions SET stripe_status = coalesce(was, $5), stripe_number = $6, hosted_invoice_url = $7,
-         stripe_subtotal = $8, stripe_total = $9, stripe_to_balance = $10, confirmed_at = now(), refreshed_at = now()
+         stripe_subtotal = $8, stripe_total = $9, stripe_to_balance = $10, stripe_paid = greatest(stripe_paid, $11),
+         confirmed_at = now(), refreshed_at = now()
        FROM before
        WHERE period_id = $1 AND revision = $2 AND attempt = $3 AND elected_invoice_id = $4 AND confirmed_at IS NULL
        RETURNING stripe_status, was`,
@@ -268,6 +271,7 @@ export async function confirmSubmission(
         issued.subtotal,
         issued.total,
         issued.to_balance,
+        issued.paid,
       ],
     );
     const row = confirmed.rows[0];

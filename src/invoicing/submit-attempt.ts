@@ -3,14 +3,17 @@ import type { Pool } from '../database/pool.js';
 import { STRIPE_CLOCK_SKEW_SECONDS } from '../limits.js';
 import type { StripeClient } from '../stripe/client.js';
 import { isMissing } from '../stripe/stripe-errors.js';
-import { META_INVOICE, type SeenLine } from './draft-check.js';
+import type { DetailsLinks } from './details-link.js';
+import { META_INVOICE } from './draft-check.js';
 import { recordDeletedDraft } from './submission-store.js';
 
 export interface SubmitDeps {
   pool: Pool;
   stripe: StripeClient;
-  /** Where customers reach this API: the invoice's footer links to its details. */
-  publicUrl?: string | undefined;
+  /** Makes the link to the details in the invoice's footer. */
+  detailsLinks?: DetailsLinks | undefined;
+  /** The time under which Stripe counts meter events; the process's own where it is left out. */
+  now?: (() => Date) | undefined;
   /** Hears before each call what is called. */
   heartbeat: (detail: unknown) => void;
   signal?: AbortSignal | undefined;
@@ -21,7 +24,7 @@ export interface SubmitDeps {
 /** An invoice at Stripe with all its lines. */
 export interface WholeInvoice {
   invoice: Stripe.Invoice;
-  lines: SeenLine[];
+  lines: Stripe.InvoiceLineItem[];
 }
 
 /** Largest page of a list at Stripe. */

@@ -2,8 +2,9 @@ import type Stripe from 'stripe';
 import type { Plan } from '../contracts/plan.js';
 import type { StripeOptions } from '../contracts/stripe-options.js';
 import { stepKey } from '../stripe/idempotency-key.js';
-import { isMissingReference } from '../stripe/stripe-errors.js';
-import { lineChunks, META_GENERATION, META_HASH, META_INVOICE } from './draft-check.js';
+import { isMissingReference, isRefused } from '../stripe/stripe-errors.js';
+import { META_GENERATION, META_HASH, META_INVOICE } from './draft-check.js';
+import { lineCalls, productsOfCredits } from './draft-lines.js';
 import { type InvoiceToSubmit, type RevisionRef, recordDraft } from './submission-store.js';
 import { call, type SubmitDeps, step } from './submit-attempt.js';
 
@@ -51,12 +52,36 @@ export async function makeDraft(attempt: Attempt, customer: string): Promise<str
   const idempotencyKey = stepKey(invoice.key, number, 'create', body);
   const draft = await create(attempt, body, idempotencyKey);
   await step(deps, 'record draft', () => recordDraft(deps.pool, ref, number, draft.id));
-  for (const lines of lineChunks(invoice, ref.stripe?.default_tax_code)) {
-    const key = stepKey(invoice.key, number, 'lines', [draft.id, lines]);
+  const taxes = { default_tax_code: ref.stripe?.default_tax_code, of_products: await taxCodesOfCredits(attempt) };
+  for (const one of lineCalls(invoice, taxes)) {
     // An outcome that stays unknown after the replay ends the attempt: the next one makes a draft of its own.
-    await call(deps, 'add lines', (sdk) => sdk.invoices.addLines(draft.id, { lines }, { idempotencyKey: key }));
+    if ('lines' in one) {
+      const key = stepKey(invoice.key, number, 'lines', [draft.id, one.lines]);
+      await call(deps, 'add lines', (sdk) =>
+        sdk.invoices.addLines(draft.id, { lines: one.lines }, { idempotencyKey: key }),
+      );
+      continue;
+    }
+    const item = { ...one.credit, customer, invoice: draft.id, discountable: false };
+    const key = stepKey(invoice.key, number, 'lines', item);
+    await call(deps, 'add credit', (sdk) => sdk.invoiceItems.create(item, { idempotencyKey: key }));
   }
   return draft.id;
+}
+
+/** The tax codes of the products that credits name. A key that may not read products sends those credits without. */
+async function taxCodesOfCredits({ deps, invoice }: Attempt): Promise<Map<string, string>> {
+  const codes = new Map<string, string>();
+  for (const product of productsOfCredits(invoice)) {
+    try {
+      const { tax_code } = await call(deps, 'retrieve product', (sdk) => sdk.products.retrieve(product));
+      const code = typeof tax_code === 'string' ? tax_code : tax_code?.id;
+      if (code !== undefined) codes.set(product, code);
+    } catch (error) {
+      if (!isRefused(error)) throw error;
+    }
+  }
+  return codes;
 }
 
 async function create(
@@ -79,7 +104,8 @@ export function customerGone(customerId: string, stripeCustomerId: string): stri
 /** What the plan says of the invoice beside its lines, and where its details can be read. */
 function presentation({ deps, ref, invoice }: Attempt): Partial<Stripe.InvoiceCreateParams> {
   const { automatic_tax, footer, memo, custom_fields } = ref.stripe ?? {};
-  const details = deps.publicUrl === undefined ? undefined : detailsLink(deps.publicUrl, invoice, ref.revision);
+  const link = deps.detailsLinks?.urlOf({ ...invoice, revision: ref.revision }) ?? null;
+  const details = link === null ? undefined : `Details of usage: ${link}`;
   const bottom = [footer, details].filter((part) => part !== undefined).join('\n');
   return {
     ...(automatic_tax === undefined ? {} : { automatic_tax: { enabled: automatic_tax } }),
@@ -87,10 +113,4 @@ function presentation({ deps, ref, invoice }: Attempt): Partial<Stripe.InvoiceCr
     ...(memo === undefined ? {} : { description: memo }),
     ...(custom_fields === undefined ? {} : { custom_fields }),
   };
-}
-
-/** Where every group of usage behind the invoice can be read. */
-function detailsLink(publicUrl: string, { customer_id, start_date }: InvoiceToSubmit, revision: number): string {
-  const path = `v1/periods/${customer_id}/${start_date}/invoices/${revision}/details.csv`;
-  return `Details of usage: ${new URL(path, publicUrl.endsWith('/') ? publicUrl : `${publicUrl}/`).href}`;
 }

@@ -3,6 +3,7 @@ import { stepKey } from '../stripe/idempotency-key.js';
 import { paymentStatus, toBalance } from '../stripe/invoice-state.js';
 import { isMissingReference, isOutcomeUnknown, isRefused } from '../stripe/stripe-errors.js';
 import { findDifference, META_GENERATION, META_HASH } from './draft-check.js';
+import { deleteFreedItems } from './freed-items.js';
 import { finalizationFailure } from './stripe-changes.js';
 import {
   type Claim,
@@ -151,6 +152,8 @@ async function clearOthers(attempt: Attempt, stripeCustomerId: string): Promise<
     }
     issued = other.id;
   }
+  // An earlier attempt may have died between the deletion of its draft and this.
+  if (attempt.number > 1) await deleteFreedItems(deps, stripeCustomerId, invoice.key);
   return issued;
 }
 
@@ -193,6 +196,7 @@ async function issue(attempt: Attempt, id: string, isVerifiedDraft: boolean): Pr
     subtotal,
     total,
     to_balance: toBalance(whole.invoice),
+    paid: whole.invoice.amount_paid,
     payment_status: paymentStatus(whole.invoice),
   };
   const stripeStatus = await step(deps, 'confirm', () => confirmSubmission(deps.pool, ref, attempt.number, issued));

@@ -1,11 +1,13 @@
 import { inTransaction } from '../database/pool.js';
-import { STRIPE_IDEMPOTENCY_HOURS, STRIPE_SWEEP_COUNT } from '../limits.js';
+import { STRIPE_IDEMPOTENCY_HOURS, STRIPE_SWEEP_COUNT, STRIPE_SWEEP_FAILURES_COUNT } from '../limits.js';
 import { readPeriod } from '../periods/period-store.js';
 import { setAlert } from '../stripe/alerts.js';
 import { isRefused } from '../stripe/stripe-errors.js';
 import { META_GENERATION } from './draft-check.js';
+import { deleteFreedItems } from './freed-items.js';
 import type { RevisionRef } from './submission-store.js';
 import { deleteDraft, findByKey, type SubmitDeps } from './submit-attempt.js';
+import { sweepItems } from './sweep-items.js';
 
 export interface SweepResult {
   /** Submissions that were looked at; as many as the limit: call again. */
@@ -17,28 +19,53 @@ export interface SweepResult {
 
 /**
  * Deletes what losing attempts left at Stripe: soon after the election, and once more a day later, when no request of
- * such an attempt can still be on its way. Only submissions with more than one attempt can have losers.
+ * such an attempt can still be on its way. Only submissions with more than one attempt can have losers. One that fails
+ * lets the others go first, in the next sweep too; where several in a row fail, Stripe is away, and the sweep ends. Throws
+ * the first failure in the end.
  */
 export async function sweepDrafts(deps: SubmitDeps, limit: number = STRIPE_SWEEP_COUNT): Promise<SweepResult> {
   const due = await deps.pool.query<RevisionRef>(
     `SELECT period_id, revision FROM invoice_submissions
-     WHERE attempt > 1 AND stripe_customer_id IS NOT NULL
+     WHERE attempt > 1 AND stripe_customer_id IS NOT NULL AND ${UNSWEPT_SQL}
        AND (swept_at IS NULL OR swept_at < elected_at
             OR (swept_at < coalesce(elected_at, started_at) + make_interval(hours => $2)
                 AND now() >= coalesce(elected_at, started_at) + make_interval(hours => $2)))
-     ORDER BY started_at LIMIT $1`,
+     ORDER BY coalesce(sweep_failed_at, started_at) LIMIT $1`,
     [limit, STRIPE_IDEMPOTENCY_HOURS],
   );
   const result: SweepResult = { submissions: due.rows.length, deleted: 0, strangers: [] };
+  const failures: unknown[] = [];
+  let inARow = 0;
   for (const ref of due.rows) {
-    const cleared = await clearSubmission(deps, ref);
-    result.deleted += cleared.deleted;
-    result.strangers.push(...cleared.strangers);
-    await raiseStrangers(deps, ref, cleared.strangers);
-    // Last: a sweep that ended before it told of a stranger is made again.
-    await markSwept(deps, ref);
+    if (deps.signal?.aborted) break;
+    try {
+      const cleared = await clearSubmission(deps, ref);
+      result.deleted += cleared.deleted;
+      result.strangers.push(...cleared.strangers);
+      await raiseStrangers(deps, ref, cleared.strangers);
+      // Last: a sweep that ended before it told of a stranger is made again.
+      await markSwept(deps, ref);
+      inARow = 0;
+    } catch (error) {
+      failures.push(error);
+      await markFailed(deps, ref);
+      if (++inARow >= STRIPE_SWEEP_FAILURES_COUNT) break;
+    }
   }
+  if (inARow < STRIPE_SWEEP_FAILURES_COUNT) result.deleted += await sweepItems(deps);
+  if (failures.length > 0) throw failures[0];
   return result;
+}
+
+/** SQL: as the index has it, what can be due now or later: not swept since a day after the election. */
+export const UNSWEPT_SQL = `(swept_at IS NULL
+  OR swept_at - coalesce(elected_at, started_at) < interval '${STRIPE_IDEMPOTENCY_HOURS} hours')`;
+
+async function markFailed({ pool }: SubmitDeps, ref: RevisionRef): Promise<void> {
+  await pool.query('UPDATE invoice_submissions SET sweep_failed_at = now() WHERE period_id = $1 AND revision = $2', [
+    ref.period_id,
+    ref.revision,
+  ]);
 }
 
 /** Sweeps one submission, and leaves what was issued by hand to the caller. */
@@ -72,6 +99,7 @@ async function clearSubmission(deps: SubmitDeps, ref: RevisionRef): Promise<Omit
         result.deleted++;
       }
     }
+    await deleteFreedItems(deps, submission.stripe_customer_id, submission.invoice_key);
   } catch (error) {
     // The Stripe customer is gone, and its drafts with it; or a person finalized one this moment: the next sweep sees it.
     if (!isRefused(error)) throw error;

@@ -3,6 +3,7 @@ import { currentCatalogVersion } from '../catalog/catalog-store.js';
 import type { Pool, Queryable } from '../database/pool.js';
 import { CostplusError } from '../errors/error.js';
 import { readUnplacedDecision } from '../ledger/held-decisions.js';
+import { UNPLACED_REASON_SQL } from '../ledger/held-usage.js';
 import { readPricingInputs } from '../ledger/pricing-inputs.js';
 import { readSeal } from '../ledger/seal.js';
 import { type StoredUsageRow, toUsageRow, USAGE_ROW_COLUMNS } from '../ledger/usage-reader.js';
@@ -11,6 +12,7 @@ import { readPeriod } from '../periods/period-store.js';
 import { DECISION_PREFIX } from '../pricing/pricing-result.js';
 import { unpricedTierOf } from '../pricing/unpriced-tier.js';
 import { type ChargedEvent, chargeEvent } from './charge-event.js';
+import { type EventCharge, withTotals } from './event-charges.js';
 import { readInvoice } from './invoice-view.js';
 import { lineOfUsage } from './line-of-usage.js';
 
@@ -24,7 +26,8 @@ type Row = StoredUsageRow & {
   payload: string | null;
   signature: string | null;
   info: Record<string, number> | null;
-  known_customer: boolean;
+  /** Why usage without a period has none. */
+  unplaced_reason: string;
   billed_in: string | null;
   voided_at: Date | null;
   voided_by: string | null;
@@ -64,7 +67,11 @@ export interface UsageTrail {
   /** Exact decimal strings in the catalog's currency. */
   cost: string | null;
   rule: ChargedEvent['rules'] | null;
+  /** Exact, in `charge_currency`; null where a rule charges on the total of the period: `charges` says how. */
   charge: string | null;
+  charge_currency: string | null;
+  /** How the charge of each of its meters comes about, and what a price for a total came to on the invoice. */
+  charges: EventCharge[] | null;
   /** The period that bills it, once a seal has: for late usage perhaps another one than it happened in. */
   billed_in: { start_date: string } | null;
   /** It was taken back. */
@@ -85,11 +92,11 @@ export async function readUsageTrail(
       .map((column) => `e.${column.trim()}`)
       .join(', ')},
             e.customer_id, e.payload_hash, e.period_id, e.late, e.received_at, e.action_id, d.payload, d.signature, d.info,
-            EXISTS (SELECT FROM customers c WHERE c.customer_id = e.customer_id) AS known_customer,
+            ${UNPLACED_REASON_SQL} AS unplaced_reason,
             q.start_date AS billed_in, v.voided_at, v.voided_by, v.reason AS void_reason
      FROM usage_events e LEFT JOIN usage_payloads d USING (customer_id, event_id, received_at)
      LEFT JOIN late_billings b USING (customer_id, event_id) LEFT JOIN usage_voids v USING (customer_id, event_id)
-     LEFT JOIN periods q ON q.period_id = b.billed_in
+     LEFT JOIN periods q ON q.period_id = b.billed_in LEFT JOIN customers c ON c.customer_id = e.customer_id
      WHERE e.customer_id = $1 AND e.event_id = $2`,
     [customerId, eventId],
   );
@@ -115,6 +122,8 @@ export async function readUsageTrail(
     cost: null,
     rule: null,
     charge: null,
+    charge_currency: null,
+    charges: null,
     billed_in: stored.billed_in === null ? null : { start_date: stored.billed_in },
     voided:
       stored.voided_at === null
@@ -126,7 +135,7 @@ export async function readUsageTrail(
   if (stored.period_id === null) {
     const decision = await readUnplacedDecision(pool, customerId, eventId);
     if (decision !== null) return { ...trail, status: 'written_off', decision };
-    return { ...trail, status: 'held', held_reason: stored.known_customer ? 'outside_billing' : 'unknown_customer' };
+    return { ...trail, status: 'held', held_reason: stored.unplaced_reason };
   }
   const period = await readPeriod(pool, stored.period_id);
   const [start, end] = [period.starts_at.toISOString(), period.ends_at.toISOString()];
@@ -145,14 +154,15 @@ async function price(
   const pinned = seal
     ? { inputs: seal.inputs.pricing, plans: seal.inputs.plans, decisions: seal.inputs.decisions ?? [] }
     : null;
+  const rates = seal?.inputs.exchange_rates ?? {};
   let used = pinned ?? (await readOpenInputs(deps.pool, period));
   let catalog = await deps.catalogs.at(used.inputs.catalog_version);
-  let charged = chargeEvent(catalog, used.inputs, used.plans, row, used.decisions);
+  let charged = chargeEvent(catalog, used.inputs, used.plans, row, used.decisions, rates);
   if ('held' in charged && seal) {
     // It waited when its period was sealed: what was published or decided since makes it late usage.
     used = await readOpenInputs(deps.pool, period);
     catalog = await deps.catalogs.at(used.inputs.catalog_version);
-    charged = chargeEvent(catalog, used.inputs, used.plans, row, used.decisions);
+    charged = chargeEvent(catalog, used.inputs, used.plans, row, used.decisions, rates);
     if (!('held' in charged)) trail.status = 'late';
   }
   if ('held' in charged)
@@ -172,6 +182,8 @@ async function price(
   trail.cost = charged.cost;
   trail.rule = charged.rules;
   trail.charge = charged.charge;
+  trail.charge_currency = charged.charge_currency;
+  trail.charges = charged.charges;
   if (!seal || trail.voided !== null) return trail;
   if (trail.billed_in !== null && trail.billed_in.start_date !== period.start_date) {
     return addCarriedLine(deps.pool, trail, period, trail.billed_in);
@@ -186,6 +198,7 @@ async function price(
   const invoice = await readInvoice(deps.pool, period.customer_id, period.start_date, seal.revision);
   const { content_hash, stripe_invoice_id, lines } = invoice;
   trail.invoice = { revision: seal.revision, content_hash, stripe_invoice_id };
+  trail.charges = withTotals(charged.charges, invoice, seal);
   const attributes = charged.attributes[0];
   const { version } = inputs.assignments[charged.segment]!;
   const index = attributes ? lineOfUsage(lines, version, plans[charged.segment]!, attributes) : null;

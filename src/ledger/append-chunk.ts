@@ -71,7 +71,7 @@ export async function appendChunk(
       throw error;
     }
     return chunk.results(
-      await deps.catalogs.at(chunk.catalogVersion),
+      await deps.catalogs.at(chunk.catalogVersion, client),
       (event) => customers.get(event.customer_id) === null,
     );
   }

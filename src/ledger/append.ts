@@ -8,6 +8,7 @@ import { CostplusError } from '../errors/error.js';
 import { CHUNK_COLLISION_RETRIES_COUNT, CHUNK_EVENTS_COUNT } from '../limits.js';
 import { type AppendDeps, type AppendItem, appendChunk } from './append-chunk.js';
 import { Gatherer } from './gather.js';
+import { asRestored } from './origin.js';
 
 export interface Appender {
   /**
@@ -59,7 +60,7 @@ async function commitChunk(pool: Pool, deps: AppendDeps, items: readonly AppendI
         await sleep(Math.random() * 10 * attempt);
         continue;
       }
-      if (!isDatabaseAway(error)) throw error;
+      if (!isDatabaseAway(error)) throw asRestored(error) ?? error;
       throw new CostplusError('database_unavailable', 'The database does not answer; send the events again.', {
         cause: error,
       });

@@ -1,14 +1,10 @@
-import type { Catalog } from '../catalog/catalog.js';
 import { NO_COUNTS, type UsageCounts } from '../contracts/balances.js';
-import type { Plan } from '../contracts/plan.js';
-import { compare, type Fraction, format, fromExactText, ZERO } from '../money/fraction.js';
-import { placeUsage } from '../plans/place-usage.js';
-import { allowancesOf, countsActions, needsCounts } from '../plans/plan-parts.js';
-import { createPricer } from '../pricing/price-events.js';
-import type { CostGroup, UsageRow } from '../pricing/pricing-result.js';
-import { groupAttributes } from '../pricing/totals.js';
+import { compare, type Fraction, format, ZERO } from '../money/fraction.js';
+import { needsCounts } from '../plans/plan-parts.js';
+import type { UsageRow } from '../pricing/pricing-result.js';
 import type { DeriveDeps } from './derive-pricing.js';
 import type { PricingTerms } from './late-pricer.js';
+import { type CounterTerms, RowCounters, splitKey } from './row-counters.js';
 import type { SealInputs } from './seal.js';
 import { readRows, type StoredUsageRow, toUsageRow } from './usage-reader.js';
 import {
@@ -20,8 +16,6 @@ import {
   setParameters,
   type UsageSet,
 } from './usage-set.js';
-
-type Terms = PricingTerms & { catalog: Catalog };
 
 /**
  * Counts what the sums of pricing cannot say of a set of usage: the distinct actions of each rule and allowance that
@@ -39,12 +33,12 @@ export async function countUsage(
 ): Promise<UsageCounts> {
   if (!inputs.plans.some(needsCounts)) return NO_COUNTS;
   const resolver = carried?.resolver ?? inputs.late?.resolver;
-  const open = async (terms: PricingTerms): Promise<Terms> => ({
+  const open = async (terms: PricingTerms): Promise<CounterTerms> => ({
     ...terms,
     catalog: await deps.catalogs.at(terms.pricing.catalog_version),
   });
   const own = await open(inputs);
-  const counter = new UsageCounter(own, resolver === undefined ? own : await open(resolver));
+  const counter = new UsageCounter(new RowCounters(own, resolver === undefined ? own : await open(resolver)));
   for (const range of carried?.ranges ?? []) {
     await readCarried(deps.pool, range, (rows) => {
       for (const row of rows) counter.addApart(row);
@@ -67,23 +61,19 @@ export async function countUsage(
 
 /** Takes events in the order of their actions. */
 class UsageCounter {
-  readonly #own: Terms;
-  readonly #resolver: Terms;
+  readonly #rows: RowCounters;
   /** Actions by plan version and what counts them. */
-  readonly #actions = new Map<string, number>();
-  readonly #largest = new Map<string, Fraction>();
+  readonly #actions: Map<string, number>;
+  readonly #largest: Map<string, Fraction>;
   /** What counts the action at hand. */
   #current: { action: string; of: Set<string> } | null = null;
   /** What counts actions of usage that comes in no order. */
   readonly #apart = new Map<string, Set<string>>();
 
-  constructor(own: Terms, resolver: Terms) {
-    this.#own = own;
-    this.#resolver = resolver;
-    own.plans.forEach((plan, segment) => {
-      for (const of of countersOf(plan)) this.#actions.set(this.#keyOf(segment, of), 0);
-      if (plan.seats) this.#largest.set(this.#keyOf(segment, plan.seats.meter), ZERO);
-    });
+  constructor(rows: RowCounters) {
+    this.#rows = rows;
+    this.#actions = new Map(rows.counters.map((key) => [key, 0]));
+    this.#largest = new Map(rows.meters.map((key) => [key, ZERO]));
   }
 
   add(row: UsageRow, decided: boolean): void {
@@ -137,57 +127,11 @@ class UsageCounter {
   }
 
   /** What counts the event's action; notes the seats that it reports. */
-  #read(row: UsageRow, decided: boolean): Set<string> {
-    const of = new Set<string>();
-    for (const group of this.#priced(row, decided)) {
-      const plan = this.#own.plans[group.segment]!;
-      if (plan.seats?.meter === group.meter) {
-        const key = this.#keyOf(group.segment, group.meter);
-        const quantity = fromExactText(group.quantity);
-        if (compare(quantity, this.#largest.get(key) ?? ZERO) > 0) this.#largest.set(key, quantity);
-        continue;
-      }
-      const { rule, allowance } = placeUsage(plan, groupAttributes(this.#own.pricing, group));
-      if (countsActions(plan.rules[rule]!)) of.add(this.#keyOf(group.segment, `rule ${rule}`));
-      const included = allowance === null ? undefined : allowancesOf(plan)[allowance];
-      if (included && 'quantity' in included && included.count === 'actions') {
-        of.add(this.#keyOf(group.segment, `allowance ${allowance}`));
-      }
+  #read(row: UsageRow, decided: boolean): ReadonlySet<string> {
+    const { counters, seats } = this.#rows.read(row, decided);
+    for (const [key, quantity] of seats) {
+      if (compare(quantity, this.#largest.get(key) ?? ZERO) > 0) this.#largest.set(key, quantity);
     }
-    return of;
+    return counters;
   }
-
-  #priced(row: UsageRow, decided: boolean): CostGroup[] {
-    const result = priceAlone(this.#own, row);
-    return decided && result.held.length > 0 ? priceAlone(this.#resolver, row).groups : result.groups;
-  }
-
-  #keyOf(segment: number, of: string): string {
-    const { plan_id, version } = this.#own.pricing.assignments[segment]!;
-    return `${plan_id} ${version} ${of}`;
-  }
-}
-
-function priceAlone({ catalog, pricing, plans, decisions }: Terms, row: UsageRow) {
-  const pricer = createPricer(catalog, pricing, { plans, ...(decisions === undefined ? {} : { decisions }) });
-  pricer.add(row);
-  return pricer.result();
-}
-
-/** What of a plan counts actions. */
-function countersOf(plan: Plan): string[] {
-  const rules = plan.rules.flatMap((rule, index) => (countsActions(rule) ? [`rule ${index}`] : []));
-  const allowances = allowancesOf(plan).flatMap((one, index) =>
-    'quantity' in one && one.count === 'actions' ? [`allowance ${index}`] : [],
-  );
-  return [...rules, ...allowances];
-}
-
-/** Plan ids have no spaces. */
-function splitKey<Name extends string>(key: string, name: Name) {
-  const [planId, version, ...rest] = key.split(' ');
-  return { plan_id: planId!, version: Number(version), [name]: rest.join(' ') } as {
-    plan_id: string;
-    version: number;
-  } & Record<Name, string>;
 }

@@ -1,7 +1,10 @@
 import { readPlace, writeCursor } from '../contracts/cursor.js';
-import type { ExchangeRate, ExchangeRateBody } from '../contracts/exchange-rate.js';
+import type { ExchangeRate, ExchangeRateBody, OnPublished, PublishedRates } from '../contracts/exchange-rate.js';
 import type { Page, PageRequest } from '../contracts/page.js';
-import { inTransaction, type Pool, type Queryable } from '../database/pool.js';
+import { lockKey } from '../database/locks.js';
+import { type Client, inTransaction, type Pool, type Queryable } from '../database/pool.js';
+import { CostplusError } from '../errors/error.js';
+import { equals, parseDecimal } from '../money/fraction.js';
 
 interface Row extends Omit<ExchangeRate, 'effective_from' | 'published_at'> {
   effective_from: Date;
@@ -10,13 +13,23 @@ interface Row extends Omit<ExchangeRate, 'effective_from' | 'published_at'> {
 
 const COLUMNS = `rate_id, from_currency AS "from", to_currency AS "to", rate, effective_from, source, published_by, published_at`;
 
-/** Publishes rates, all or none. They are never changed: a later row for the same instant replaces an earlier one. */
+/**
+ * Publishes rates, all or none. They are never changed: a later row for the same instant replaces an earlier one. With
+ * `keep` what is published already is left alone: the same rate again does nothing, and another rate for the same pair
+ * and instant throws `conflict`. Audited.
+ */
 export async function publishExchangeRates(
   pool: Pool,
-  rates: readonly ExchangeRateBody[],
+  asked: readonly ExchangeRateBody[],
   actor: string,
-): Promise<ExchangeRate[]> {
+  onPublished: OnPublished = 'replace',
+): Promise<PublishedRates> {
   return inTransaction(pool, async (client) => {
+    // Of two imports of the same file one sees what the other published.
+    await client.query('SELECT pg_advisory_xact_lock($1::bigint)', [lockKey('exchange_rates')]);
+    const rates = onPublished === 'replace' ? asked : await withoutKnown(client, asked);
+    const unchanged = asked.length - rates.length;
+    if (rates.length === 0) return { data: [], unchanged };
     const { rows } = await client.query<Row>(
       `INSERT INTO exchange_rates (from_currency, to_currency, rate, effective_from, source, published_by)
        SELECT f, t, rate, effective_from, source, $6
@@ -39,8 +52,38 @@ export async function publishExchangeRates(
       'exchange_rates',
       JSON.stringify({ rates: published.map(({ rate_id, from, to, rate }) => ({ rate_id, from, to, rate })) }),
     ]);
-    return published;
+    return { data: published, unchanged };
   });
+}
+
+/** The rates that are not published yet, each pair and instant once. Throws `conflict` where another rate stands there. */
+async function withoutKnown(client: Client, rates: readonly ExchangeRateBody[]): Promise<ExchangeRateBody[]> {
+  const { rows } = await client.query<Pick<Row, 'from' | 'to' | 'rate' | 'effective_from'>>(
+    `SELECT DISTINCT ON (from_currency, to_currency, effective_from)
+       from_currency AS "from", to_currency AS "to", rate, effective_from
+     FROM exchange_rates JOIN unnest($1::text[], $2::text[], $3::timestamptz[]) AS a(f, t, at)
+       ON from_currency = f AND to_currency = t AND effective_from = at
+     ORDER BY from_currency, to_currency, effective_from, rate_id DESC`,
+    [rates.map(({ from }) => from), rates.map(({ to }) => to), rates.map(({ effective_from }) => effective_from)],
+  );
+  const known = new Map(rows.map((row) => [keyOf(row), row.rate]));
+  return rates.filter((rate, index) => {
+    const there = known.get(keyOf(rate));
+    known.set(keyOf(rate), there ?? rate.rate);
+    if (there !== undefined && !equals(parseDecimal(there), parseDecimal(rate.rate))) {
+      const at = new Date(rate.effective_from).toISOString();
+      throw new CostplusError(
+        'conflict',
+        `One ${rate.from} is ${there} ${rate.to} from ${at} on, not ${rate.rate}. Nothing was published.`,
+        { field: `rates[${index}].rate` },
+      );
+    }
+    return there === undefined;
+  });
+}
+
+function keyOf({ from, to, effective_from }: { from: string; to: string; effective_from: Date | string }): string {
+  return `${from} ${to} ${new Date(effective_from).getTime()}`;
 }
 
 /** Rates, the newest published first. Throws `invalid_request` for a foreign cursor. */

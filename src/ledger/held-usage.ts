@@ -29,10 +29,15 @@ export interface HeldFilter {
   model_id?: string | undefined;
 }
 
+/** SQL: why usage `e` has no period; `c` is its customer, if there is one. `being_placed`: the relay is on the way to it. */
+export const UNPLACED_REASON_SQL = `CASE WHEN c.customer_id IS NULL THEN 'unknown_customer'
+  WHEN e.occurred_at >= coalesce(c.starts_at, '-infinity') AND e.occurred_at < coalesce(c.ends_at, 'infinity')
+    THEN 'being_placed' ELSE 'outside_billing' END`;
+
 /** SQL: usage that no period takes, but for what a person decided about, with the reason. */
 export const UNPLACED_HELD_SQL = `
   SELECT e.customer_id, e.event_id, e.provider, e.model_id,
-         CASE WHEN c.customer_id IS NULL THEN 'unknown_customer' ELSE 'outside_billing' END AS reason
+         ${UNPLACED_REASON_SQL} AS reason
   FROM usage_events e LEFT JOIN customers c ON c.customer_id = e.customer_id
   WHERE e.period_id IS NULL AND NOT EXISTS (
     SELECT FROM held_decisions d

@@ -27,7 +27,7 @@ const INSERT_SQL = `
     INSERT INTO usage_events (customer_id, event_id, payload_hash, period_id, late, chunk, occurred_at, received_at,
       source_id, provider, provider_hint, model_id, usage, held_reason, feature, subscription_item_id, action_id, region,
       service_tier, dimensions, marks, paid_by, reported_cost, reported_currency)
-    SELECT customer_id, event_id, payload_hash, period_id, late, pg_current_xact_id(), occurred_at, ${RECEIVED_AT},
+    SELECT customer_id, event_id, payload_hash, period_id, late, (SELECT ledger_xid()), occurred_at, ${RECEIVED_AT},
       source_id, provider, provider_hint, model_id, usage, held_reason, feature, subscription_item_id, action_id, region,
       service_tier, dimensions, marks, paid_by, reported_cost, reported_currency
     FROM input ORDER BY customer_id COLLATE "C", event_id COLLATE "C"
@@ -39,7 +39,7 @@ const INSERT_SQL = `
     FROM input JOIN inserted USING (customer_id, event_id)
   ), chunk AS (
     INSERT INTO usage_chunks (chunk, period_ids, events)
-    SELECT pg_current_xact_id(), array_agg(DISTINCT period_id), count(*)
+    SELECT (SELECT ledger_xid()), array_agg(DISTINCT period_id), count(*)
     FROM inserted WHERE period_id IS NOT NULL AND NOT late HAVING count(*) > 0
   )
   SELECT n FROM input LEFT JOIN inserted i USING (customer_id, event_id) WHERE i.event_id IS NULL`;

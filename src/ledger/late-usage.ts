@@ -1,16 +1,16 @@
 import type { CatalogCache } from '../catalog/catalog-cache.js';
+import type { AllowanceUse, RolledOver } from '../contracts/balances.js';
 import { durationMs } from '../contracts/ids.js';
 import { type LatePolicy, REBILL_WINDOW_DEFAULT } from '../contracts/late-options.js';
 import type { Plan } from '../contracts/plan.js';
 import type { Client, Queryable } from '../database/pool.js';
 import { LATE_DECISIONS_COUNT } from '../limits.js';
-import type { UsageRow } from '../pricing/pricing-result.js';
+import { type CarryingPeriod, pinOrigins } from './late-origins.js';
 import { LatePricer, type PricingTerms } from './late-pricer.js';
+import { readWaiting, UNDECIDED_SQL, type WaitingRow } from './late-waiting.js';
+import { readOpening } from './opening.js';
 import { readPricingInputs } from './pricing-inputs.js';
-import { readResult } from './pricing-runs.js';
-import { readSeal, type Seal } from './seal.js';
-import { type StoredUsageRow, toUsageRow } from './usage-reader.js';
-import { E_COLUMNS } from './usage-set.js';
+import { readSeal, readSealablePeriod, type Seal } from './seal.js';
 
 /** A sealed period whose late usage another seal bills; pinned by that seal. */
 export interface LateOrigin {
@@ -24,6 +24,21 @@ export interface LateOrigin {
   pending?: string[];
   /** Prices what the inputs of that revision hold. */
   resolver: PricingTerms;
+  /** What other sealed invoices had of its allowances; left out of seals of the first days, and where it has none. */
+  held?: OriginHeld;
+  /** It is the period before: what it leaves with this usage is what the carrying period opens with. */
+  opens?: true;
+  /** What the usage adds to its commitment counts in the carrying period: both are of the one under way. */
+  committed?: true;
+}
+
+/** What others had of a late origin's allowances: the next period, and invoices that carry other late usage of it. */
+export interface OriginHeld {
+  /** What it opened with itself, by its revision. */
+  opening: RolledOver[];
+  passed_on: RolledOver[];
+  taken_before: AllowanceUse[];
+  taken_after: AllowanceUse[];
 }
 
 /** What a seal pins of late usage; left out of seals before which none was decided. */
@@ -52,10 +67,6 @@ export function latePolicy(plan: Pick<Plan, 'late_usage' | 'rebill_window'>): {
 } {
   return { policy: plan.late_usage ?? 'carry', window_ms: durationMs(plan.rebill_window ?? REBILL_WINDOW_DEFAULT) };
 }
-
-/** SQL: usage `e` waits for a decision: neither billed by one nor voided. */
-export const UNDECIDED_SQL = `NOT EXISTS (SELECT FROM late_billings d WHERE d.customer_id = e.customer_id AND d.event_id = e.event_id)
-  AND NOT EXISTS (SELECT FROM usage_voids w WHERE w.customer_id = e.customer_id AND w.event_id = e.event_id)`;
 
 /** The terms that price what a sealed period's own hold: the same plans, the given catalog, what was decided since. */
 export async function resolverTerms(
@@ -86,35 +97,6 @@ async function readOrigins(client: Client, customerId: string, before: Date): Pr
   return rows;
 }
 
-interface WaitingRow {
-  row: UsageRow;
-  late: boolean;
-  received_at: Date;
-  released: boolean;
-}
-
-/** Usage of a sealed period that may be billed after its seal: late, or held by the newest seal's inputs. */
-async function readWaiting(client: Client, period: SealedPeriod, seal: Seal): Promise<WaitingRow[]> {
-  const { held } = await readResult(client, period.period_id, seal.inputs_hash);
-  const models = [...new Set(held.map((group) => group.model_id))];
-  const columns = `${E_COLUMNS}, e.late, EXISTS (SELECT FROM late_releases r
-    WHERE r.customer_id = e.customer_id AND r.event_id = e.event_id) AS released`;
-  const { rows } = await client.query<StoredUsageRow & { late: boolean; received_at: Date; released: boolean }>(
-    `SELECT ${columns} FROM usage_events e WHERE e.period_id = $1 AND e.late AND ${UNDECIDED_SQL}
-     UNION ALL
-     SELECT ${columns} FROM usage_events e WHERE e.period_id = $1 AND NOT e.late AND e.model_id = ANY($2::text[])
-       AND e.chunk < $3::text::xid8 AND ${UNDECIDED_SQL}
-     LIMIT ${LATE_DECISIONS_COUNT}`,
-    [period.period_id, models, seal.sealed_xid.toString()],
-  );
-  return rows.map((stored) => ({
-    row: toUsageRow(stored),
-    late: stored.late,
-    received_at: stored.received_at,
-    released: stored.released,
-  }));
-}
-
 /** Whether the plan lets this usage go into another period. */
 function isCarried(waiting: WaitingRow, period: SealedPeriod, plan: Plan, nowMs: number): boolean {
   if (waiting.released) return true;
@@ -125,9 +107,14 @@ function isCarried(waiting: WaitingRow, period: SealedPeriod, plan: Plan, nowMs:
 }
 
 /**
- * Late usage of a sealed period that can be billed now; `carried`: what its plan or a person lets go into another period,
- * else what is left for a re-bill.
- * Runs under the billing lock of the customer.
+ * Which late usage is asked for: what its plan or a person lets go into another period, or what a re-bill takes: all,
+ * what no person let go, or just what one did.
+ */
+export type Billable = 'carried' | 'all' | 'not_released' | 'released';
+
+/**
+ * Late usage of a sealed period that can be billed now; at most `limit`, what is beyond it waits for the next seal or
+ * re-bill and is listed as waiting until then. Runs in a transaction under the billing lock of the customer.
  */
 export async function findBillable(
   client: Client,
@@ -135,18 +122,23 @@ export async function findBillable(
   period: SealedPeriod,
   seal: Seal,
   resolver: PricingTerms,
-  carried: boolean,
+  which: Billable,
+  limit: number = LATE_DECISIONS_COUNT,
 ): Promise<string[]> {
-  const waiting = await readWaiting(client, period, seal);
-  if (waiting.length === 0) return [];
-  const pricer = await LatePricer.open(catalogs, seal.inputs, resolver);
+  const pricer = await LatePricer.open(catalogs, seal.inputs, resolver, client);
   const plan = seal.inputs.plans.at(-1)!;
   const nowMs = Date.now();
-  return waiting
-    .filter(
-      (one) => (carried ? isCarried(one, period, plan, nowMs) : !one.released) && pricer.canBill(one.row, one.late),
-    )
-    .map(({ row }) => row.event_id);
+  const isMeant = (one: WaitingRow) =>
+    which === 'carried'
+      ? isCarried(one, period, plan, nowMs)
+      : which === 'all' || one.released === (which === 'released');
+  const found: string[] = [];
+  for await (const waiting of readWaiting(client, period, seal)) {
+    const billable = waiting.filter((one) => isMeant(one) && pricer.canBill(one.row, one.late));
+    found.push(...billable.slice(0, limit - found.length).map(({ row }) => row.event_id));
+    if (found.length >= limit) break;
+  }
+  return found;
 }
 
 /** Decides for ever where usage is billed. Returns the first decision. Throws where one was decided before. */
@@ -181,31 +173,32 @@ export async function lastDecision(database: Queryable, customerId: string): Pro
 export async function carryLateUsage(
   client: Client,
   catalogs: CatalogCache,
-  period: { period_id: number; customer_id: string; starts_at: Date },
+  carrying: CarryingPeriod,
   catalogVersion: number,
 ): Promise<SealedLate | null> {
   const origins: LateOrigin[] = [];
-  for (const { origin, events } of await findCarried(client, catalogs, period, catalogVersion)) {
-    const decision = { period_id: origin.period_id, billed_in: period.period_id, revision: 1 };
-    origins.push({ ...origin, decided_from: await decideLate(client, period.customer_id, events, decision) });
+  for (const { origin, events } of await findCarried(client, catalogs, carrying, catalogVersion)) {
+    const decision = { period_id: origin.period_id, billed_in: carrying.period_id, revision: 1 };
+    origins.push({ ...origin, decided_from: await decideLate(client, carrying.customer_id, events, decision) });
   }
-  const decidedTo = await lastDecision(client, period.customer_id);
-  return decidedTo === 0 ? null : { decided_to: decidedTo, origins };
+  const decidedTo = await lastDecision(client, carrying.customer_id);
+  return decidedTo === 0 ? null : { decided_to: decidedTo, origins: await pinOrigins(client, carrying, origins) };
 }
 
 /** What `carryLateUsage` would pin if the period were sealed now; nothing is decided. */
 export async function previewLateUsage(
   client: Client,
   catalogs: CatalogCache,
-  period: { customer_id: string; starts_at: Date },
+  period: { period_id: number; customer_id: string; starts_at: Date },
   catalogVersion: number,
 ): Promise<SealedLate> {
   const decidedTo = await lastDecision(client, period.customer_id);
   const found = await findCarried(client, catalogs, period, catalogVersion);
-  return {
-    decided_to: decidedTo,
-    origins: found.map(({ origin, events }) => ({ ...origin, decided_from: decidedTo + 1, pending: events })),
-  };
+  const origins = found.map(({ origin, events }) => ({ ...origin, decided_from: decidedTo + 1, pending: events }));
+  if (origins.length === 0) return { decided_to: decidedTo, origins };
+  const { opening, before } = await readOpening(client, (await readSealablePeriod(client, period.period_id))!, []);
+  const carrying = { ...period, opening, before: before?.period_id ?? null };
+  return { decided_to: decidedTo, origins: await pinOrigins(client, carrying, origins) };
 }
 
 /** Late usage of earlier periods that can be billed now and that their plans, or a person, let go. */
@@ -220,7 +213,7 @@ async function findCarried(
     const { period_id, start_date } = origin;
     const seal = (await readSeal(client, period_id))!;
     const resolver = await resolverTerms(client, origin, seal.inputs, catalogVersion);
-    const events = await findBillable(client, catalogs, origin, seal, resolver, true);
+    const events = await findBillable(client, catalogs, origin, seal, resolver, 'carried');
     if (events.length > 0) found.push({ origin: { period_id, start_date, revision: seal.revision, resolver }, events });
   }
   return found;

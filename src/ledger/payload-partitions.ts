@@ -14,29 +14,22 @@ export async function ensurePayloadPartitions(pool: Pool, nowMs: number = Date.n
   const made: string[] = [];
   for (let ahead = 0; ahead < MONTHS_COUNT; ahead++) {
     const from = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead, 1));
-    const to = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead + 1, 1));
     const name = `usage_payloads_${from.toISOString().slice(0, 7).replace('-', '_')}`;
-    if (await makePartition(pool, name, from, to)) made.push(name);
+    if (await makePartition(pool, from)) made.push(name);
   }
   return made;
 }
 
-async function makePartition(pool: Pool, name: string, from: Date, to: Date): Promise<boolean> {
+async function makePartition(pool: Pool, month: Date): Promise<boolean> {
   try {
     return await inTransaction(pool, async (client) => {
       await client.query('SELECT pg_advisory_xact_lock($1::bigint)', [lockKey('partitions')]);
-      const { rows } = await client.query<{ present: boolean }>('SELECT to_regclass($1) IS NOT NULL AS present', [
-        name,
-      ]);
-      if (rows[0]!.present) return false;
       // Attaching locks the default partition against appends while it is looked through: do not queue for long.
       await client.query(`SET LOCAL lock_timeout = '5s'`);
-      await client.query(`CREATE TABLE ${name} (LIKE usage_payloads INCLUDING ALL)`);
-      await client.query(
-        `ALTER TABLE usage_payloads ATTACH PARTITION ${name}
-         FOR VALUES FROM ('${from.toISOString()}') TO ('${to.toISOString()}')`,
-      );
-      return true;
+      const { rows } = await client.query<{ made: boolean }>('SELECT make_payload_partition($1::date) AS made', [
+        month.toISOString().slice(0, 10),
+      ]);
+      return rows[0]!.made;
     });
   } catch (error) {
     if (sqlState(error) === CHECK_VIOLATION) return false;

@@ -1,6 +1,6 @@
 import { contentHash } from '../contracts/canonical-json.js';
 import type { HeldDecision } from '../contracts/held-decision.js';
-import type { Plan } from '../contracts/plan.js';
+import type { Plan, RuleMatch } from '../contracts/plan.js';
 import type { Queryable } from '../database/pool.js';
 import { CostplusError } from '../errors/error.js';
 import { neededAttributes } from '../plans/plan-rules.js';
@@ -20,8 +20,8 @@ export interface PeriodInputs {
 /**
  * What pricing of a period depends on beside its events, at a catalog version: the plan versions assigned to the
  * customer within the period, each from its instant on (of two at one instant the later assignment holds), and the
- * attributes their rules and lines name, what was decided about held usage, and which usage is voided. Throws
- * `unknown_plan` when no plan covers the period.
+ * attributes that their rules and lines, or credits that can pay for the period, name, what was decided about held usage,
+ * and which usage is voided. Throws `unknown_plan` when no plan covers the period.
  */
 export async function readPricingInputs(
   database: Queryable,
@@ -45,6 +45,7 @@ export async function readPricingInputs(
   if (rows.length === 0) {
     throw new CostplusError('unknown_plan', `Customer ${period.customer_id} has no plan in this period; assign one.`);
   }
+  const { voided_to, matches } = await readOthers(database, period);
   return toPeriodInputs(
     rows.map((row, index) => ({
       plan: row.body,
@@ -53,35 +54,51 @@ export async function readPricingInputs(
     })),
     catalogVersion,
     await readDecisions(database, period),
-    await lastVoid(database, period.customer_id),
+    voided_to,
+    matches,
   );
 }
 
-/** The inputs of plan versions in order; `from` null: since before the period began. */
+/**
+ * The inputs of plan versions in order; `from` null: since before the period began. `matches`: those of credits, whose
+ * attributes are kept apart too.
+ */
 export function toPeriodInputs(
   assigned: { plan: Plan; version: number; from: string | null }[],
   catalogVersion: number,
   decisions: HeldDecision[] = [],
   voidedTo = 0,
+  matches: readonly RuleMatch[] = [],
 ): PeriodInputs {
   const plans = assigned.map(({ plan }) => plan);
   const inputs: PricingInputs = {
     catalog_version: catalogVersion,
     assignments: assigned.map(({ plan, version, from }) => ({ plan_id: plan.plan_id, version, from })),
-    attributes: neededAttributes(plans),
+    attributes: neededAttributes(plans, matches),
     ...(decisions.length === 0 ? {} : { decisions: decisions.map(({ decision_id }) => decision_id) }),
     ...(voidedTo === 0 ? {} : { voided_to: voidedTo }),
   };
   return { inputs, inputs_hash: contentHash(inputs), plans, decisions };
 }
 
-/** The customer's newest void; 0 where there is none. All before it are committed (the billing lock). */
-async function lastVoid(database: Queryable, customerId: string): Promise<number> {
-  const { rows } = await database.query<{ last: number }>(
-    'SELECT coalesce(max(void_id), 0)::bigint AS last FROM usage_voids WHERE customer_id = $1',
-    [customerId],
+/**
+ * The customer's newest void (0 where there is none), and the matches of grants that could pay for the period, used up
+ * or not: what other periods take of them must not move the inputs. All before are committed (the billing lock).
+ */
+async function readOthers(
+  database: Queryable,
+  period: { customer_id: string; starts_at: Date; ends_at: Date },
+): Promise<{ voided_to: number; matches: RuleMatch[] }> {
+  const { rows } = await database.query<{ voided_to: number; matches: RuleMatch[] }>(
+    `SELECT (SELECT coalesce(max(void_id), 0)::bigint FROM usage_voids WHERE customer_id = $1) AS voided_to, (
+       SELECT coalesce(jsonb_agg(DISTINCT g.match), '[]') FROM credit_grants g
+       WHERE g.customer_id = $1 AND g.match IS NOT NULL AND g.effective_from < $3
+         AND (g.expires_at IS NULL OR g.expires_at > $2)
+         AND NOT EXISTS (SELECT FROM credit_revocations r WHERE r.grant_id = g.grant_id)
+     ) AS matches`,
+    [period.customer_id, period.starts_at, period.ends_at],
   );
-  return rows[0]!.last;
+  return rows[0]!;
 }
 
 function instantText(value: Date | number): string {

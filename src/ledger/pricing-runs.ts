@@ -3,13 +3,12 @@ import { lockKey } from '../database/locks.js';
 import { type Client, inTransaction, type Pool, type Queryable, transaction } from '../database/pool.js';
 import { CostplusError } from '../errors/error.js';
 import { PRICING_RUNS_COMPACT_COUNT } from '../limits.js';
-import { format } from '../money/fraction.js';
-import { mergeResults } from '../pricing/merge-results.js';
+import { EMPTY_RESULT, mergeResults } from '../pricing/merge-results.js';
 import { createPricer, type PricingDocuments } from '../pricing/price-events.js';
 import type { PricingInputs, PricingResult } from '../pricing/pricing-result.js';
-import { periodTotals } from '../pricing/totals.js';
-import { readExchangeRates } from './exchange-rates.js';
-import type { PeriodInputs } from './pricing-inputs.js';
+import type { ActionCounts } from './action-counts.js';
+import { dropRepricing } from './pricing-slices.js';
+import { type TotalsTerms, writeTotals } from './totals.js';
 import { readUsage } from './usage-reader.js';
 
 /** Where pricing of a period stands. */
@@ -31,8 +30,6 @@ export interface PricingRun {
   catalog_version: number;
   result: PricingResult;
 }
-
-const EMPTY_RESULT: PricingResult = { groups: [], held: [], events: 0 };
 
 export async function readHead(database: Queryable, periodId: number): Promise<PricingHead | null> {
   const { rows } = await database.query<Omit<PricingHead, 'priced_to'> & { priced_to: string }>(
@@ -88,13 +85,15 @@ export async function priceRange(
  * Writes a run and moves the head with it, in one transaction under the period's pricing lock; runs beyond
  * PRICING_RUNS_COMPACT_COUNT are folded into one. `expected` is the head that the run was computed on: another one
  * there by now throws `stale_inputs` (an attempt that was overtaken). A sealed period refuses foreign inputs (trigger).
- * Returns the sum of the period's runs.
+ * `actions`: what is counted of the period up to the run's end (src/ledger/action-counts.ts). Returns the sum of the period's
+ * runs.
  */
 export async function writeRun(
   session: Client,
   run: PricingRun,
   expected: PricingHead | null,
-  { inputs, plans }: PeriodInputs,
+  terms: TotalsTerms,
+  actions: ActionCounts,
 ): Promise<PricingResult> {
   return transaction(session, async () => {
     await session.query('SELECT pg_advisory_xact_lock($1::bigint)', [lockKey('pricing', run.period_id)]);
@@ -103,9 +102,30 @@ export async function writeRun(
       throw new CostplusError('stale_inputs', `Period ${run.period_id} was priced meanwhile; read its head again.`);
     }
     await insertRun(session, run);
+    await dropRepricing(session, run.period_id);
     const whole = await foldRuns(session, run);
-    await writeTotals(session, run, whole, { inputs, plans });
+    await writeTotals(session, run, whole, terms, actions);
     return whole;
+  });
+}
+
+/**
+ * Computes a period's totals anew from what is priced of it: the rates moved, or actions were counted. Does nothing where
+ * pricing moved on meanwhile, which computed them itself.
+ */
+export async function refreshTotals(
+  session: Client,
+  periodId: number,
+  expected: PricingHead,
+  terms: TotalsTerms,
+  actions: ActionCounts,
+): Promise<void> {
+  await transaction(session, async () => {
+    await session.query('SELECT pg_advisory_xact_lock($1::bigint)', [lockKey('pricing', periodId)]);
+    const head = await readHead(session, periodId);
+    if (head?.priced_to !== expected.priced_to || head.inputs_hash !== expected.inputs_hash) return;
+    const whole = await readResult(session, periodId, head.inputs_hash);
+    await writeTotals(session, { ...head, period_id: periodId, to_xid: head.priced_to }, whole, terms, actions);
   });
 }
 
@@ -116,7 +136,8 @@ export async function writeRun(
 export async function replaceRuns(
   pool: Pool,
   run: PricingRun & { revision: number },
-  terms: Pick<PeriodInputs, 'inputs' | 'plans'>,
+  terms: TotalsTerms,
+  actions: ActionCounts,
 ): Promise<void> {
   await inTransaction(pool, async (client) => {
     await client.query('SELECT pg_advisory_xact_lock($1::bigint)', [lockKey('pricing', run.period_id)]);
@@ -129,40 +150,9 @@ export async function replaceRuns(
     }
     await client.query('DELETE FROM pricing_runs WHERE period_id = $1', [run.period_id]);
     await insertRun(client, run);
-    await writeTotals(client, run, run.result, terms);
+    await dropRepricing(client, run.period_id);
+    await writeTotals(client, run, run.result, terms, actions);
   });
-}
-
-async function writeTotals(
-  client: Client,
-  run: PricingRun,
-  whole: PricingResult,
-  { inputs, plans }: Pick<PeriodInputs, 'inputs' | 'plans'>,
-): Promise<void> {
-  const currency = plans[0]!.currency;
-  const rates = await readExchangeRates(client, currency, new Date());
-  const totals = periodTotals(inputs, plans, whole, { currency, rates });
-  await client.query(
-    `INSERT INTO period_totals (period_id, priced_to, inputs_hash, catalog_version, events, held_events, cost, charge, currency, decisions, voided_to)
-       VALUES ($1, $2::text::xid8, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-       ON CONFLICT (period_id) DO UPDATE SET priced_to = excluded.priced_to, inputs_hash = excluded.inputs_hash,
-         catalog_version = excluded.catalog_version, events = excluded.events, held_events = excluded.held_events,
-         cost = excluded.cost, charge = excluded.charge, currency = excluded.currency, decisions = excluded.decisions,
-         voided_to = excluded.voided_to, priced_at = now()`,
-    [
-      run.period_id,
-      run.to_xid.toString(),
-      run.inputs_hash,
-      run.catalog_version,
-      whole.events,
-      whole.held.reduce((events, group) => events + group.events, 0),
-      format(totals.cost),
-      format(totals.charge),
-      totals.currency,
-      inputs.decisions ?? [],
-      inputs.voided_to ?? 0,
-    ],
-  );
 }
 
 function insertRun(client: Client, run: PricingRun): Promise<unknown> {

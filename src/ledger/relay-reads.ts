@@ -35,9 +35,10 @@ export async function readOldestChunkMs(database: Queryable, from: bigint): Prom
 /**
  * The level that the relay is triggered by: unfinished periods with a settled chunk that pricing has not reached, that
  * no workflow has taken up, that are priced at an older catalog version than the newest or without a decision about held
- * usage while open, or that have been
+ * usage while open, that have totals without an exchange rate which is published by now, or that have been
  * overdue for `overdueSeconds` (a lost engine): open beyond their deadline, or closing without progress, whether or not
- * the deadline of a period that finance closed early has come.
+ * the deadline of a period that finance closed early has come. One that waits for another period makes no progress and
+ * is not asked again: it is told when that one is composed.
  */
 export async function readUnpriced(
   database: Queryable,
@@ -59,9 +60,14 @@ export async function readUnpriced(
               opened_at IS NULL
                 OR (sealed_at IS NULL AND t.chunk >= coalesce(s.priced_to::text::numeric, 0))
                 OR (sealed_at IS NULL AND s.catalog_version < (SELECT max(version) FROM catalog_versions))
+                OR (sealed_at IS NULL AND s.without_rate <> '[]' AND EXISTS (
+                      SELECT FROM jsonb_array_elements(s.without_rate) w
+                      JOIN exchange_rates r ON r.from_currency = w->>'currency' AND r.to_currency = s.currency
+                      WHERE r.effective_from <= periods.ends_at))
                 OR (sealed_at IS NULL AND cardinality(s.decisions)
                       <> coalesce(d.decisions, 0) + coalesce(u.decisions, 0)) AS waiting,
-              CASE WHEN status = 'open' THEN greatest(seals_at, updated_at)
+              CASE WHEN waits_for IS NOT NULL THEN NULL
+                   WHEN status = 'open' THEN greatest(seals_at, updated_at)
                    WHEN status IN ('closing', 'sealed', 'submitting') THEN updated_at
                    WHEN status = 'awaiting_approval' THEN approval_remind_at
               END < now() - make_interval(secs => $2) AS overdue

@@ -33,6 +33,8 @@ export interface RelayDeps {
   /** Delivers one nudge (signalWithStart); throws when the engine cannot take it. */
   nudge: (period: PeriodRef, horizon: bigint, catalogVersion: number) => Promise<void>;
   log: { info: (fields: object, text: string) => void; warn: (fields: object, text: string) => void };
+  /** Hears how many waiting events got their period. */
+  onPlaced?: (events: number) => void;
   /** `lag_ms`: how long the oldest committed usage waits: for its nudge, for the horizon, or (as of the last scan) for pricing. */
   onTick?: (state: { lag_ms: number; waiting: number; signals: number }) => void;
 }
@@ -56,6 +58,8 @@ export class Relay {
   /** Age of the oldest chunk that was not priced at the last scan. */
   #unpricedMs = 0;
   #catalogVersion = 0;
+  /** Whether the last sweep of waiting usage left some: the next tick goes on with it. */
+  #placesMore = false;
   #credit = 0;
   #creditMs = 0;
 
@@ -121,6 +125,8 @@ export class Relay {
     }
     if (this.#read === null || now - this.#scannedMs >= (this.#deps.scanSeconds ?? RELAY_SCAN_SECONDS) * 1_000) {
       await this.#scan(client, horizon, now);
+    } else if (this.#placesMore) {
+      await this.#place();
     }
     for (const periodId of await readUnopened(client)) {
       if (this.#isQuiet(periodId, now, RELAY_REPEAT_SECONDS)) this.#queue.mark(periodId, 0n, now);
@@ -153,9 +159,13 @@ export class Relay {
   /** Usage that cannot be placed keeps no nudge from going out. */
   async #place(): Promise<void> {
     try {
-      const placed = await placeAllWaiting(this.#deps.pool);
-      if (placed > 0) this.#deps.log.info({ placed }, 'relay: placed waiting usage');
+      const { placed, more } = await placeAllWaiting(this.#deps.pool);
+      this.#placesMore = more;
+      if (placed === 0) return;
+      this.#deps.onPlaced?.(placed);
+      this.#deps.log.info({ placed, more }, 'relay: placed waiting usage');
     } catch (error) {
+      this.#placesMore = false;
       this.#deps.log.warn({ err: error }, 'relay: waiting usage is not placed; the next scan tries again');
     }
   }

@@ -1,6 +1,6 @@
 import { contentHash } from '../contracts/canonical-json.js';
 import type { HeldRequest } from '../contracts/held-request.js';
-import { lockKey } from '../database/locks.js';
+import { lockKey, namedLockKey } from '../database/locks.js';
 import { type Client, inTransaction, type Pool } from '../database/pool.js';
 import { CostplusError } from '../errors/error.js';
 import { HELD_EVENT_IDS_COUNT, HELD_PERIODS_COUNT } from '../limits.js';
@@ -41,7 +41,7 @@ export async function resolveHeld(pool: Pool, request: HeldRequest, actor: strin
   return inTransaction(pool, async (client) => {
     if (request_id !== undefined) {
       // Two requests of one id take turns: the second one finds the first one's row.
-      await client.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`held.resolve ${request_id}`]);
+      await client.query('SELECT pg_advisory_xact_lock($1::bigint)', [namedLockKey('held_request', request_id)]);
       const earlier = await readAnswer(client, request_id, subject);
       if (earlier) return { ...earlier, applied: false };
     }
@@ -112,7 +112,7 @@ async function findGroups(client: Client, request: HeldRequest): Promise<Touched
   // Such usage is named one by one: other usage of the customer must never fall under it later.
   const unplaced = await client.query<{ customer_id: string; event_id: string }>(
     `SELECT customer_id, event_id FROM (${UNPLACED_HELD_SQL}) AS held
-     WHERE ($1::text IS NULL OR customer_id = $1) AND ($2::text IS NULL OR reason = $2)
+     WHERE reason <> 'being_placed' AND ($1::text IS NULL OR customer_id = $1) AND ($2::text IS NULL OR reason = $2)
        AND ($3::text IS NULL OR provider = $3) AND ($4::text IS NULL OR model_id = $4)
      ORDER BY customer_id, event_id LIMIT ${HELD_EVENT_IDS_COUNT + 1}`,
     [conditions[0], conditions[2], conditions[3], conditions[4]],

@@ -5,6 +5,7 @@ import { lockKey } from '../database/locks.js';
 import { type Client, inTransaction, type Pool } from '../database/pool.js';
 import { CostplusError } from '../errors/error.js';
 import { addTimeline } from '../periods/period-store.js';
+import { beginWaiting } from '../periods/period-waits.js';
 import { lockBilling, lockPeriod } from './billing-lock.js';
 import { carryLateUsage } from './late-usage.js';
 import { expectRates } from './opening-rates.js';
@@ -14,14 +15,15 @@ import { readSeal, readSealablePeriod, readSealInputs, type Seal, type SealInput
  * Seals a period: takes its lock exclusively, so that every append that read it open has committed; from here on what
  * arrives is late (invariant 8). The same transaction pins the inputs: publishing a catalog holds its lock exclusively,
  * the seal shares it, so that "the newest version" has one meaning. Late usage of earlier periods is carried into it.
- * Sealing twice answers the first seal. Throws `wrong_status` unless the period is `closing` and those that leave it
- * something are composed, and `no_exchange_rate` where its usage is priced in a currency without one.
+ * Sealing twice answers the first seal. Null: the period waits for another one, whose invoice decides what is left for
+ * this one; it says so, and goes on when that is composed. Throws `wrong_status` unless the period is `closing`, and
+ * `no_exchange_rate` where its usage is priced in a currency without one.
  */
 export async function sealPeriod(
   { pool, catalogs }: { pool: Pool; catalogs: CatalogCache },
   periodId: number,
   reason: string,
-): Promise<Seal> {
+): Promise<Seal | null> {
   const named = await readSealablePeriod(pool, periodId);
   if (!named) throw new CostplusError('unknown_period', `There is no period ${periodId}.`);
   return inTransaction(pool, async (client) => {
@@ -38,15 +40,16 @@ export async function sealPeriod(
       );
     }
     const catalogVersion = await currentCatalogVersion(client);
-    const { inputs, inputs_hash, waits_for } = await readSealInputs(client, period, catalogVersion);
-    if (waits_for !== null) {
-      throw new CostplusError(
-        'wrong_status',
-        `The period ${waits_for} has to be composed first: what it leaves is part of this one's invoice.`,
-      );
+    const read = await readSealInputs(client, period, catalogVersion);
+    const { inputs, inputs_hash } = read;
+    const waitsFor = read.waits_for ?? read.busy;
+    if (waitsFor !== null) {
+      await beginWaiting(client, period, waitsFor);
+      return null;
     }
     await expectRates(client, period, inputs);
-    const late = await carryLateUsage(client, catalogs, { ...period, period_id: periodId }, catalogVersion);
+    const carrying = { ...period, opening: inputs.opening, before: read.before?.period_id ?? null };
+    const late = await carryLateUsage(client, catalogs, carrying, catalogVersion);
     await insertSeal(client, {
       period_id: periodId,
       revision: 1,
@@ -56,7 +59,8 @@ export async function sealPeriod(
       reason,
     });
     await client.query(
-      `UPDATE periods SET status = 'sealed', sealed_at = now(), updated_at = now() WHERE period_id = $1`,
+      `UPDATE periods SET status = 'sealed', sealed_at = now(), waits_for = NULL, close_reason = NULL, updated_at = now()
+       WHERE period_id = $1`,
       [periodId],
     );
     await addTimeline(client, periodId, 'sealed', { revision: 1, catalog_version: catalogVersion, reason });
@@ -74,7 +78,7 @@ export async function insertSeal(
 ): Promise<void> {
   await client.query(
     `INSERT INTO seals (period_id, revision, sealed_xid, catalog_version, inputs_hash, inputs, composer_version, reason)
-     VALUES ($1, $2, pg_current_xact_id(), $3, $4, $5, $6, $7)`,
+     VALUES ($1, $2, ledger_xid(), $3, $4, $5, $6, $7)`,
     [
       seal.period_id,
       seal.revision,

@@ -1,11 +1,13 @@
-import type { Adjustment, NextPeriod, OpeningBalances } from '../contracts/balances.js';
+import { currentCatalogVersion } from '../catalog/catalog-store.js';
+import type { Adjustment, HeldElsewhere, NextPeriod, OpeningBalances } from '../contracts/balances.js';
 import type { HeldDecision } from '../contracts/held-decision.js';
 import type { Plan } from '../contracts/plan.js';
 import type { Queryable } from '../database/pool.js';
+import { CostplusError } from '../errors/error.js';
 import type { PricingInputs } from '../pricing/pricing-result.js';
 import { readExchangeRates } from './exchange-rates.js';
 import type { SealedLate } from './late-usage.js';
-import { readOpening } from './opening.js';
+import { type ReadOpening, readOpening } from './opening.js';
 import { readPricingInputs } from './pricing-inputs.js';
 import type { UsageSet } from './usage-set.js';
 
@@ -23,6 +25,13 @@ export interface SealInputs {
   opening?: OpeningBalances;
   next?: NextPeriod | null;
   adjustments?: Adjustment[];
+  /** What of the allowances other sealed invoices had; left out where they had nothing. */
+  held?: HeldElsewhere;
+  /**
+   * The plan in force at the end, where it was in force before, left and taken up again. Seals of the first days are
+   * without: the plan that came into force last for the first time then stands for it.
+   */
+  plan_at_end?: string;
   /** Late usage; left out where none was ever decided for the customer. */
   late?: SealedLate;
 }
@@ -79,20 +88,29 @@ export interface SealablePeriod {
   currency: string;
 }
 
+/** What a seal would pin, and what it has to know beside it. */
+export interface ReadSealInputs extends Pick<ReadOpening, 'waits_for' | 'busy' | 'before'> {
+  inputs: SealInputs;
+  inputs_hash: string;
+}
+
 /**
  * What a seal at this catalog version would pin now; the preview composes from the same. `waits_for`: the start date of
- * an earlier period that is not composed yet and that leaves something to this one; a seal has to wait for it.
+ * an earlier period that is not composed yet and that leaves something to this one; a seal has to wait for it, and for
+ * one that is `busy`.
  */
 export async function readSealInputs(
   database: Queryable,
   period: SealablePeriod,
   catalogVersion: number,
-): Promise<{ inputs: SealInputs; inputs_hash: string; waits_for: string | null }> {
+): Promise<ReadSealInputs> {
   const { inputs, inputs_hash, plans, decisions } = await readPricingInputs(database, period, catalogVersion);
-  const { waits_for, ...opening } = await readOpening(database, period, plans);
+  const { waits_for, busy, before, ...opening } = await readOpening(database, period, plans);
   return {
     inputs_hash,
     waits_for,
+    busy,
+    before,
     inputs: {
       pricing: inputs,
       plans,
@@ -123,4 +141,19 @@ export async function readSealablePeriod(
     [periodId],
   );
   return rows[0] ?? null;
+}
+
+/**
+ * The start date of the period that has to be composed before this one is sealed; null where it can be sealed now, and
+ * where nothing can be said (a customer without a plan).
+ */
+export async function findWait(database: Queryable, periodId: number): Promise<string | null> {
+  const period = (await readSealablePeriod(database, periodId))!;
+  try {
+    const { waits_for, busy } = await readSealInputs(database, period, await currentCatalogVersion(database));
+    return waits_for ?? busy;
+  } catch (error) {
+    if (error instanceof CostplusError) return null;
+    throw error;
+  }
 }

@@ -1,4 +1,5 @@
-import { type Client, onSession, type Pool, transaction } from '../database/pool.js';
+import { type Client, isPool, type Pool, transaction, withSession } from '../database/pool.js';
+import { inTurn } from '../database/turns.js';
 import { PRICING_READ_EVENTS_COUNT } from '../limits.js';
 import type { UsageRow } from '../pricing/pricing-result.js';
 
@@ -88,25 +89,36 @@ export function notVoided(parameter: string): string {
     AND v.void_id <= ${parameter}::bigint)`;
 }
 
-/** Hands a query's rows to `take`, PRICING_READ_EVENTS_COUNT at a time; returns how many there were. */
+/**
+ * Hands a query's rows to `take`, PRICING_READ_EVENTS_COUNT at a time; returns how many there were. On a pool it waits for
+ * its turn.
+ */
 export async function readRows<Row extends object>(
   database: Pool | Client,
   query: { text: string; values: unknown[] },
   take: (rows: Row[]) => void,
   onProgress?: (events: number) => void,
 ): Promise<number> {
-  return onSession(database, (session) =>
-    transaction(session, async () => {
-      await session.query('SET TRANSACTION READ ONLY');
-      await session.query(`DECLARE usage NO SCROLL CURSOR FOR ${query.text}`, query.values);
-      let events = 0;
-      for (;;) {
-        const { rows } = await session.query<Row>(`FETCH ${PRICING_READ_EVENTS_COUNT} FROM usage`);
-        if (rows.length === 0) return events;
-        take(rows);
-        events += rows.length;
-        onProgress?.(events);
-      }
-    }),
-  );
+  const read = (session: Client) => fetchAll(session, query, take, onProgress);
+  return isPool(database) ? inTurn(database, () => withSession(database, read)) : read(database);
+}
+
+async function fetchAll<Row extends object>(
+  session: Client,
+  query: { text: string; values: unknown[] },
+  take: (rows: Row[]) => void,
+  onProgress?: (events: number) => void,
+): Promise<number> {
+  return transaction(session, async () => {
+    await session.query('SET TRANSACTION READ ONLY');
+    await session.query(`DECLARE usage NO SCROLL CURSOR FOR ${query.text}`, query.values);
+    let events = 0;
+    for (;;) {
+      const { rows } = await session.query<Row>(`FETCH ${PRICING_READ_EVENTS_COUNT} FROM usage`);
+      if (rows.length === 0) return events;
+      take(rows);
+      events += rows.length;
+      onProgress?.(events);
+    }
+  });
 }

@@ -13,6 +13,8 @@ export interface UsageSet {
   decided_to: number;
   /** Late usage to take as decided for this period although it is not yet: what a re-bill would take in. */
   pending?: string[];
+  /** Only what transactions with from <= id < to brought: a part of the set. */
+  chunks?: { from: bigint; to: bigint };
   /** Usage to count in that is in no ledger (a dry run). */
   added?: readonly UsageRow[];
 }
@@ -44,6 +46,10 @@ export function setParameters(set: UsageSet): unknown[] {
   return [set.period_id, set.sealed_xid.toString(), set.decided_to, set.voided_to, set.pending ?? []];
 }
 
+function chunksSql({ chunks }: UsageSet): string {
+  return chunks === undefined ? '' : `AND e.chunk >= '${chunks.from}'::xid8 AND e.chunk < '${chunks.to}'::xid8`;
+}
+
 /** Hands a set's rows to `take`, batch by batch, in no order. Returns how many there were. */
 export async function readSet(
   pool: Pool,
@@ -54,7 +60,7 @@ export async function readSet(
   if (set.added && set.added.length > 0) take(set.added.map((row) => ({ row, decided: false })));
   return readRows<StoredUsageRow & { decided: boolean }>(
     pool,
-    { text: `SELECT ${E_COLUMNS}, ${DECIDED_SQL} AS decided ${SET_SQL}`, values: setParameters(set) },
+    { text: `SELECT ${E_COLUMNS}, ${DECIDED_SQL} AS decided ${SET_SQL} ${chunksSql(set)}`, values: setParameters(set) },
     (rows) => take(rows.map((row) => ({ row: toUsageRow(row), decided: row.decided }))),
     onProgress,
   );

@@ -61,7 +61,7 @@ export async function voidUsage(
         // A chunk without events: the relay nudges the period, and pricing leaves the usage out.
         if (!event.sealed) {
           await client.query(
-            `INSERT INTO usage_chunks (chunk, period_ids, events) VALUES (pg_current_xact_id(), ARRAY[$1::bigint], 0)`,
+            `INSERT INTO usage_chunks (chunk, period_ids, events) VALUES (ledger_xid(), ARRAY[$1::bigint], 0)`,
             [event.billed_in],
           );
         }

@@ -35,6 +35,14 @@ export function parseDecimal(text: string): Fraction {
   return { n: match[1] === '-' ? -magnitude : magnitude, d: powerOfTen(places.length) };
 }
 
+/** The value of a text that `format` wrote: it may have more digits than a decimal that the API accepts. */
+export function parseShown(text: string): Fraction {
+  const match = /^(-?\d+)(?:\.(\d+))?$/.exec(text);
+  if (!match) throw new RangeError(`not a decimal: ${JSON.stringify(text.slice(0, 40))}`);
+  const places = match[2] ?? '';
+  return { n: BigInt(match[1]! + places), d: powerOfTen(places.length) };
+}
+
 /** A whole number as a fraction. */
 export function fromInteger(value: bigint | number): Fraction {
   return { n: BigInt(value), d: 1n };

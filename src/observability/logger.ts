@@ -97,8 +97,6 @@ export interface ActivityLine {
   duration_ms: number;
   error_code?: string;
   error?: unknown;
-  /** Counts and ids that tell what was done. */
-  did?: Record<string, string | number | boolean>;
 }
 
 /** Writes the one line of an activity attempt: `warn` for one that failed (the engine tries again), `info` otherwise. */

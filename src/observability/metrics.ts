@@ -61,6 +61,11 @@ export function createMetrics() {
       labelNames: ['outcome'] as const,
       registers,
     }),
+    placedEvents: new Counter({
+      name: 'costplus_usage_placed_events_total',
+      help: 'Waiting usage events that the sweep gave their period.',
+      registers,
+    }),
     pricingEvents: new Counter({
       name: 'costplus_pricing_events_total',
       help: 'Usage events that pricing runs summed.',
@@ -74,6 +79,12 @@ export function createMetrics() {
     approvalReminders: new Counter({
       name: 'costplus_approval_reminders_total',
       help: 'Reminders of invoices that wait for approval.',
+      registers,
+    }),
+    lateEvents: new Gauge({
+      name: 'costplus_late_usage_events',
+      help: 'Late usage events that wait, by what becomes of them.',
+      labelNames: ['becomes'] as const,
       registers,
     }),
     activityAttempts: new Counter({

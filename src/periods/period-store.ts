@@ -4,6 +4,7 @@ import type { PeriodStatus, TimelineEntry } from '../contracts/period.js';
 import type { Queryable } from '../database/pool.js';
 import { CostplusError } from '../errors/error.js';
 import { PERIOD_COLUMNS, type Period } from './period.js';
+import { tellWaiting } from './period-waits.js';
 
 /** A customer's period by its name, or null. */
 export async function findPeriod(database: Queryable, customerId: string, startDate: string): Promise<Period | null> {
@@ -24,17 +25,27 @@ export async function readPeriod(database: Queryable, periodId: number): Promise
   return rows[0];
 }
 
-/** Periods, the newest rows first, of one customer or status where given. Throws `invalid_request` for a foreign cursor. */
+/**
+ * Periods, the newest rows first, of one customer or status where given, or those that would open with something else now.
+ * Throws `invalid_request` for a foreign cursor.
+ */
 export async function listPeriods(
   database: Queryable,
-  request: PageRequest & { customer_id?: string; status?: PeriodStatus },
+  request: PageRequest & { customer_id?: string; status?: PeriodStatus; opening_changed?: boolean },
 ): Promise<Page<Period>> {
   const { rows } = await database.query<Period>(
     `SELECT ${PERIOD_COLUMNS} FROM periods
      WHERE ($1::text IS NULL OR customer_id = $1) AND ($2::text IS NULL OR status = $2)
        AND ($3::bigint IS NULL OR period_id < $3)
+       AND ($5::boolean IS NULL OR (opening_changes IS NOT NULL) = $5)
      ORDER BY period_id DESC LIMIT $4`,
-    [request.customer_id ?? null, request.status ?? null, readCursor(request.cursor), request.limit + 1],
+    [
+      request.customer_id ?? null,
+      request.status ?? null,
+      readCursor(request.cursor),
+      request.limit + 1,
+      request.opening_changed ?? null,
+    ],
   );
   const data = rows.slice(0, request.limit);
   const last = rows.length > request.limit ? data.at(-1) : undefined;
@@ -55,7 +66,7 @@ export async function setPeriodStatus(
 ): Promise<Period> {
   const { rows } = await client.query<Period & { was: PeriodStatus }>(
     `WITH before AS (SELECT status AS was FROM periods WHERE period_id = $1 FOR UPDATE)
-     UPDATE periods SET status = $3, status_reason = $4, updated_at = now(),
+     UPDATE periods SET status = $3, status_reason = $4, waits_for = NULL, close_reason = NULL, updated_at = now(),
        resume_status = CASE WHEN $3 NOT IN ('on_hold', 'parked') THEN NULL
                             WHEN was IN ('on_hold', 'parked') THEN resume_status ELSE was END
      FROM before WHERE period_id = $1 AND was = ANY($2::text[])
@@ -73,6 +84,7 @@ export async function setPeriodStatus(
   }
   const { was, ...period } = row;
   await addTimeline(client, periodId, 'status', { from: was, to, ...(reason === null ? {} : { reason }) });
+  await tellWaiting(client, period);
   return period;
 }
 

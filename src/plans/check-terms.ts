@@ -17,9 +17,6 @@ export function checkTerms(plan: Plan): void {
   checkLines(plan);
   checkApproval(plan);
   checkMeterEvents(plan);
-  if (plan.invoice_on === 'subscription') {
-    throw invalidPlan('invoice_on', 'Lines on a subscription invoice are not supported: leave it out.');
-  }
 }
 
 /** Stripe counts either a charge, which has no parts, or a quantity, of which late usage stays in its own period. */

@@ -80,15 +80,19 @@ export function chargeFor(rule: CostPlusWord, cost: Fraction): Fraction {
 }
 
 /**
- * The attributes beside provider, model and meter that rules or lines of these plans name, each once, in code unit
- * order: what pricing has to keep apart.
+ * The attributes beside provider, model and meter that rules or lines of these plans name, or `matches` beside them
+ * (those of credits), each once, in code unit order: what pricing has to keep apart.
  */
-export function neededAttributes(plans: Pick<Plan, 'rules' | 'lines' | 'allowance'>[]): string[] {
-  const names = plans.flatMap((plan) => [
+export function neededAttributes(
+  plans: Pick<Plan, 'rules' | 'lines' | 'allowance'>[],
+  matches: readonly RuleMatch[] = [],
+): string[] {
+  const ofPlans = plans.flatMap((plan) => [
     ...plan.lines.group_by,
     ...plan.rules.flatMap((rule) => [...matchSets(rule.match).keys()]),
     ...[plan.allowance ?? []].flat().flatMap((one) => ('match' in one ? [...matchSets(one.match).keys()] : [])),
   ]);
+  const names = [...ofPlans, ...matches.flatMap((match) => [...matchSets(match).keys()])];
   return [...new Set(names)].filter((name) => !ALWAYS_THERE.has(name)).sort();
 }
 

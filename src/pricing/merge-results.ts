@@ -14,6 +14,9 @@ export interface OpenGroup extends Omit<CostGroup, 'quantity'> {
   sum: Fraction;
 }
 
+/** The result of no events. */
+export const EMPTY_RESULT: PricingResult = { groups: [], held: [], events: 0 };
+
 /**
  * The result of both ranges of events together. Associative and commutative: in whatever parts a set of events was
  * priced, the merged document is the same.

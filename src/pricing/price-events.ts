@@ -1,49 +1,20 @@
 import type { Catalog } from '../catalog/catalog.js';
-import type { MeterPrice, PriceSelection } from '../catalog/model-prices.js';
-import type { PriceConditions } from '../catalog/price-conditions.js';
+import type { PriceSelection } from '../catalog/model-prices.js';
 import type { HeldDecision } from '../contracts/held-decision.js';
 import type { Plan } from '../contracts/plan.js';
 import { add, fromInteger, multiply, parseDecimal, ZERO } from '../money/fraction.js';
-import { findSpan, firstMeterWithoutPrice, holdOfMarks, type NameSpan, ownHold, selectPrices } from './find-prices.js';
+import { findSpan, firstMeterWithoutPrice, holdOfMarks, ownHold, selectPrices } from './find-prices.js';
 import { HeldDecisions } from './held-decisions.js';
 import { HeldSums } from './held-sums.js';
+import { type Cell, type Lane, type LaneSpan, laneSpanAt, type MeterSum, openSum } from './lanes.js';
 import { type OpenGroup, toResult } from './merge-results.js';
 import { priceEvent } from './price-event.js';
+import type { PricingObserver, SeenGroup } from './pricing-observer.js';
 import type { HeldReason, PricingInputs, PricingResult, UsageRow } from './pricing-result.js';
-import { QuantitySum } from './quantity-sum.js';
 import { ReportedCosts } from './reported-costs.js';
 import { ReviewedUsage } from './reviewed-usage.js';
 import { RowAttributes } from './row-attributes.js';
 import { SumsApart } from './sums-apart.js';
-
-/** The sum of one meter in one cell. */
-interface MeterSum {
-  meter: string;
-  price: MeterPrice;
-  quantity: QuantitySum;
-  events: number;
-}
-
-/** Sums of the events of a lane that share price selection, plan segment and attributes. */
-interface Cell {
-  segment: number;
-  attributes: (string | null)[];
-  sums: Map<string, MeterSum>;
-}
-
-/** A span of time of a lane, with its cells by price selection, then by segment and attributes. */
-interface LaneSpan {
-  span: NameSpan;
-  cells: Map<PriceSelection, Map<string, Cell>>;
-}
-
-/** The events that name their model in one way (provider, hint, model) and meet the same conditions. */
-interface Lane {
-  name: UsageRow;
-  conditions: PriceConditions;
-  spans: LaneSpan[];
-  current: LaneSpan;
-}
 
 /** Sums what events cost, group by group. What it says depends on the set of events only, not on order or batches. */
 export interface Pricer {
@@ -64,7 +35,12 @@ export interface PricingDocuments {
  * A pricer for one period's inputs. Throws a RangeError when the catalog, or the decisions, are not the ones that the
  * inputs name: a result must say what made it.
  */
-export function createPricer(catalog: Catalog, inputs: PricingInputs, documents: PricingDocuments = {}): Pricer {
+export function createPricer(
+  catalog: Catalog,
+  inputs: PricingInputs,
+  documents: PricingDocuments = {},
+  observer: PricingObserver | null = null,
+): Pricer {
   if (catalog.version !== inputs.catalog_version) {
     throw new RangeError(`the inputs name catalog version ${inputs.catalog_version}, not ${catalog.version}`);
   }
@@ -72,7 +48,7 @@ export function createPricer(catalog: Catalog, inputs: PricingInputs, documents:
   if (decided.join() !== (inputs.decisions ?? []).join()) {
     throw new RangeError('the decisions about held usage are not those that the inputs name');
   }
-  return new LanePricer(catalog, inputs, documents);
+  return new LanePricer(catalog, inputs, documents, observer);
 }
 
 class LanePricer implements Pricer {
@@ -81,6 +57,7 @@ class LanePricer implements Pricer {
   readonly #oneCell: boolean;
   readonly #apart: SumsApart;
   readonly #decisions: HeldDecisions;
+  readonly #observer: PricingObserver | null;
   readonly #reported = new ReportedCosts();
   readonly #review = new ReviewedUsage();
   readonly #lanes = new Map<string, Lane[]>();
@@ -90,11 +67,12 @@ class LanePricer implements Pricer {
   readonly #sums: MeterSum[] = [];
   readonly #quantities: (number | string)[] = [];
 
-  constructor(catalog: Catalog, inputs: PricingInputs, documents: PricingDocuments) {
+  constructor(catalog: Catalog, inputs: PricingInputs, documents: PricingDocuments, observer: PricingObserver | null) {
     this.#catalog = catalog;
     this.#attributes = new RowAttributes(inputs);
     this.#oneCell = this.#attributes.isConstant;
-    this.#apart = new SumsApart(catalog, inputs, documents.plans ?? [], this.#attributes);
+    this.#apart = new SumsApart(catalog, inputs, documents.plans ?? [], this.#attributes, observer);
+    this.#observer = observer;
     this.#decisions = new HeldDecisions(documents.decisions ?? []);
   }
 
@@ -162,6 +140,7 @@ class LanePricer implements Pricer {
       if (sum.meter < first.meter) first = sum;
     }
     first.events++;
+    if (this.#observer !== null) this.#tell(this.#observer, row, cell, span.model, count);
     this.#review.add(row, span);
     if (row.reported_cost !== null) this.#compare(row, span.model.provider, count);
   }
@@ -241,6 +220,21 @@ class LanePricer implements Pricer {
     return cell;
   }
 
+  /** Tells in which groups the event at hand stands, whose sums are the first `count`. */
+  #tell(
+    observer: PricingObserver,
+    row: UsageRow,
+    { segment, attributes }: Cell,
+    { provider, priced_as }: Pick<SeenGroup, 'provider' | 'priced_as'>,
+    count: number,
+  ): void {
+    for (let i = 0; i < count; i++) {
+      const sum = this.#sums[i]!;
+      sum.seen ??= { segment, provider, model_id: row.model_id, priced_as, meter: sum.meter, attributes };
+      observer.inGroup(row, sum.seen, this.#quantities[i]!);
+    }
+  }
+
   /** Puts the cost of the event at hand, whose sums are the first `count`, beside the one that was reported. */
   #compare(row: UsageRow, provider: string, count: number): void {
     let cost = ZERO;
@@ -273,29 +267,8 @@ class LanePricer implements Pricer {
       this.#held.writeOff(row, decision.decision_id, reason, meter);
       return;
     }
-    if (decision === null || !this.#apart.addDecided(row, decision)) this.#held.hold(row, reason, meter);
+    if (decision !== null && this.#apart.addDecided(row, decision)) return;
+    this.#held.hold(row, reason, meter);
+    this.#observer?.held(row);
   }
-}
-
-/** The lane's span around the event's instant; mostly the one of the event before. */
-function laneSpanAt(catalog: Catalog, lane: Lane, row: UsageRow): LaneSpan {
-  const atMs = row.occurred_at_ms;
-  if (isInside(lane.current, atMs)) return lane.current;
-  let known = lane.spans.find((span) => isInside(span, atMs));
-  if (known === undefined) {
-    known = { span: findSpan(catalog, row), cells: new Map() };
-    lane.spans.push(known);
-  }
-  lane.current = known;
-  return known;
-}
-
-function isInside({ span }: LaneSpan, atMs: number): boolean {
-  return span.fromMs <= atMs && atMs < span.toMs;
-}
-
-function openSum(cell: Cell, meter: string, price: MeterPrice): MeterSum {
-  const sum: MeterSum = { meter, price, quantity: new QuantitySum(), events: 0 };
-  cell.sums.set(meter, sum);
-  return sum;
 }

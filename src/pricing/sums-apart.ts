@@ -4,6 +4,7 @@ import type { Plan, PlanRule } from '../contracts/plan.js';
 import { type GroupAttributes, matchRule } from '../plans/plan-rules.js';
 import { chargedQuantities, findSpan, isZeroQuantity, selectPrices } from './find-prices.js';
 import type { OpenGroup } from './merge-results.js';
+import type { PricingObserver } from './pricing-observer.js';
 import {
   AS_REPORTED,
   DECISION_PREFIX,
@@ -35,9 +36,17 @@ export class SumsApart {
   readonly #attributes: RowAttributes;
   /** Segments with a rule that charges on reported costs. */
   readonly #onReported: ReadonlySet<number>;
+  readonly #observer: PricingObserver | null;
   readonly #sums = new Map<string, Sum>();
 
-  constructor(catalog: Catalog, inputs: PricingInputs, plans: readonly Plan[], attributes: RowAttributes) {
+  constructor(
+    catalog: Catalog,
+    inputs: PricingInputs,
+    plans: readonly Plan[],
+    attributes: RowAttributes,
+    observer: PricingObserver | null,
+  ) {
+    this.#observer = observer;
     this.#catalog = catalog;
     this.#inputs = inputs;
     this.#plans = plans;
@@ -128,6 +137,7 @@ export class SumsApart {
       }
       sum.quantity.add(quantity);
       if (at === 0) sum.events++;
+      this.#observer?.inGroup(row, sum, quantity);
     });
   }
 

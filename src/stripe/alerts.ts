@@ -5,7 +5,7 @@ import { addTimeline } from '../periods/period-store.js';
 
 /** What an alert is about. */
 export interface AlertSubject {
-  /** The object at Stripe; of `books_differ` the period. */
+  /** The object at Stripe; of `books_differ`, and of lines on a subscription, the period. */
   object_id: string;
   customer_id: string;
   period_id: number | null;

@@ -9,6 +9,7 @@ import {
 } from '../limits.js';
 import { accountOf, pauseAccount, takeToken } from './rate-limit.js';
 import { toFailure } from './stripe-errors.js';
+import type { Notification } from './webhooks.js';
 
 export interface StripeClientOptions {
   secretKey: string;
@@ -111,6 +112,15 @@ export class StripeClient {
         clearInterval(alive);
       }
     }
+  }
+
+  /** A thin event notification of Stripe, verified over the raw bytes. Throws what stripe-node throws where it does not fit. */
+  parseNotification(rawBody: Buffer, signature: string, secret: string): Notification {
+    const parsed = this.#sdk.parseEventNotification(rawBody, signature, secret);
+    // Some events are about no object, some about one that is alone of its kind and has no id.
+    const { related_object: about } = parsed as { related_object?: { id?: string; type: string } | null };
+    const related_object = about?.id === undefined ? null : { id: about.id, type: about.type };
+    return { id: parsed.id, type: parsed.type, related_object };
   }
 
   async #wait(name: string, caller: Caller, milliseconds: number): Promise<void> {

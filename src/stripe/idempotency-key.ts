@@ -16,7 +16,7 @@ export function invoiceKey(customerId: string, startDate: string, revision: numb
 export function stepKey(
   key: string,
   generation: number,
-  step: 'create' | 'lines' | 'finalize' | 'void' | 'credit',
+  step: 'create' | 'lines' | 'finalize' | 'void' | 'credit' | 'item',
   body?: unknown,
 ): string {
   return `costplus-${step}-${generation}-${contentHash(body === undefined ? [key, step] : [key, step, body])}`;

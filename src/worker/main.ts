@@ -3,7 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createActivities } from '../../activities/index.js';
 import { CatalogCache } from '../catalog/catalog-cache.js';
+import { currentCatalogVersion } from '../catalog/catalog-store.js';
 import { parsePriceSources } from '../catalog/price-sources.js';
+import { nudgeLate } from '../closing/nudge-late.js';
 import { rebillLate } from '../closing/rebill-late.js';
 import type { ServerConfig } from '../config.js';
 import { TASK_QUEUE } from '../contracts/engine.js';
@@ -14,15 +16,18 @@ import { Engine } from '../engine/engine.js';
 import { ensurePriceSchedule } from '../engine/price-schedule.js';
 import { registerSearchAttributes } from '../engine/search-attributes.js';
 import { CostplusError } from '../errors/error.js';
+import { DetailsLinks } from '../invoicing/details-link.js';
 import { flushMeterEvents } from '../invoicing/meter-flush.js';
 import { pollStripe } from '../invoicing/poll-stripe.js';
 import { sweepDrafts } from '../invoicing/sweep-drafts.js';
 import { createAppender } from '../ledger/append.js';
+import { expectOrigin } from '../ledger/origin.js';
 import { ensurePayloadPartitions } from '../ledger/payload-partitions.js';
 import { Relay } from '../ledger/relay.js';
 import {
   DRAFT_SWEEP_MINUTES,
   LATE_REBILL_SWEEP_MINUTES,
+  LATE_TOTALS_SWEEP_MINUTES,
   METER_SWEEP_MINUTES,
   PAYLOAD_PARTITION_HOURS,
   SHUTDOWN_GRACE_SECONDS,
@@ -38,6 +43,7 @@ import { collectProcessMetrics, createMetrics, type Metrics, observeStripeCalls 
 import { Sources } from '../sources/sources.js';
 import { StripeClient } from '../stripe/client.js';
 import { every } from './every.js';
+import { lateAlerts } from './late-alerts.js';
 import { startMetricsServer } from './metrics-server.js';
 import { sdkLogger } from './sdk-logger.js';
 
@@ -90,6 +96,7 @@ async function work(config: ServerConfig, { priceSources, logger, metrics, onCre
     applicationName: 'costplus-worker',
     onError: (error) => logger.warn({ err: error }, 'a database connection broke'),
   });
+  await expectOrigin(pool);
   const catalogs = new CatalogCache(pool);
   const sources = new Sources(pool, Buffer.from(config.COSTPLUS_ENCRYPTION_KEY, 'base64'), Date.now);
   const appender = createAppender({
@@ -122,7 +129,7 @@ async function work(config: ServerConfig, { priceSources, logger, metrics, onCre
       sources,
       appender,
       stripe,
-      publicUrl: config.PUBLIC_URL,
+      detailsLinks: DetailsLinks.of(config),
       prices: { sources: priceSources, policy: config.PRICE_POLICY },
       logger,
       onPriced: (events) => metrics.pricingEvents.inc(events),
@@ -163,27 +170,52 @@ async function work(config: ServerConfig, { priceSources, logger, metrics, onCre
       }
     },
     log: logger,
+    onPlaced: (events) => metrics.placedEvents.inc(events),
     onTick: ({ lag_ms }) => metrics.relayLag.set(lag_ms / 1_000),
   });
   relay.start();
+  const late = { pool, catalogs, looked: new Map<number, string>(), onWaiting: lateAlerts(metrics, logger) };
   const jobs = [
     every(PAYLOAD_PARTITION_HOURS * 3_600_000, () => ensurePayloadPartitions(pool), logger),
     every(
       LATE_REBILL_SWEEP_MINUTES * 60_000,
-      () => rebillLate({ pool, catalogs }, (ref, command) => engine.command(ref, 'rebill', command)),
+      (signal) => rebillLate({ ...late, signal }, (ref, command) => engine.command(ref, 'rebill', command)),
+      logger,
+    ),
+    every(
+      LATE_TOTALS_SWEEP_MINUTES * 60_000,
+      async () => {
+        const catalogVersion = await currentCatalogVersion(pool);
+        await nudgeLate({ pool }, (ref) => engine.nudge(ref, { horizon: '0', catalog_version: catalogVersion }));
+      },
       logger,
     ),
   ];
   if (stripe) {
     jobs.push(
-      every(DRAFT_SWEEP_MINUTES * 60_000, () => sweepDrafts({ pool, stripe, heartbeat: () => {} }), logger),
-      every(METER_SWEEP_MINUTES * 60_000, () => flushMeterEvents({ pool, stripe, heartbeat: () => {} }), logger),
-      every(STRIPE_POLL_MINUTES * 60_000, () => pollStripe({ pool, stripe }), logger),
+      every(
+        DRAFT_SWEEP_MINUTES * 60_000,
+        (signal) => sweepDrafts({ pool, stripe, signal, heartbeat: () => {} }),
+        logger,
+      ),
+      every(
+        METER_SWEEP_MINUTES * 60_000,
+        (signal) => flushMeterEvents({ pool, stripe, signal, heartbeat: () => {} }),
+        logger,
+      ),
+      every(STRIPE_POLL_MINUTES * 60_000, (signal) => pollStripe({ pool, stripe, signal }), logger),
     );
   }
 
+  let ended: Promise<unknown> | undefined;
+  // Beside the activities under way: both have the same grace.
+  const endJobs = () => {
+    ended ??= Promise.all([...jobs.map((job) => job.stop()), relay.stop()]);
+    return ended;
+  };
   const stop = (signal: NodeJS.Signals) => {
     logger.info({ signal }, 'worker stops');
+    void endJobs();
     if (worker.getState() === 'RUNNING') worker.shutdown();
   };
   process.once('SIGTERM', stop);
@@ -192,8 +224,7 @@ async function work(config: ServerConfig, { priceSources, logger, metrics, onCre
   try {
     await worker.run();
   } finally {
-    for (const job of jobs) job.stop();
-    await relay.stop();
+    await endJobs();
     await appender.close();
     await connection.close();
     await client.connection.close();

@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { remindApproval, twiceTheMedian } from '../../src/closing/approval.js';
+import { applyCommand } from '../../src/closing/commands.js';
 import type { Approval } from '../../src/contracts/approval-options.js';
-import type { PeriodRef } from '../../src/contracts/engine.js';
+import type { ExpectedRevision, PeriodRef } from '../../src/contracts/engine.js';
 import { readPeriodView } from '../../src/invoicing/period-view.js';
 import { listPeriods } from '../../src/periods/period-store.js';
 import { publishPlan } from '../../src/plans/plan-store.js';
@@ -93,6 +95,53 @@ describe('invoices that wait for approval', () => {
         true,
       ]);
       expect(run.books(november('wrong'))).toBe(300);
+    });
+
+    describe('approved as it was seen', () => {
+      const approve = (id: string, expected: ExpectedRevision) =>
+        applyCommand(run, november(id), 'approve', { request_id: randomUUID(), actor: 'test', reason: null, expected });
+
+      it('goes on where everything that is named is what waits; the audit log says what was named', async () => {
+        await open('seen', { above: '1.00' });
+        await bill('seen', '2026-11', 3);
+        const { content_hash } = await run.newest(november('seen'));
+        const expected = { revision: 1, total: '3', content_hash };
+        expect(await approve('seen', expected)).toMatchObject({ status: 'submitting' });
+        const { rows } = await run.pool.query(
+          `SELECT detail->'expected' AS expected FROM audit_log WHERE customer_id = 'seen' AND action = 'period.approve'`,
+        );
+        expect(rows).toEqual([{ expected }]);
+      });
+
+      it('is refused, and goes on waiting, where another invoice waits by now', async () => {
+        await open('other', { above: '1.00' });
+        await bill('other', '2026-11', 3);
+        const first = await run.newest(november('other'));
+        await run.append([
+          {
+            customer_id: 'other',
+            event_id: 'late',
+            occurred_at: '2026-11-12T00:00:00Z',
+            usage: { input_tokens: MILLION },
+          },
+        ]);
+        await run.rebill(november('other'));
+        const waits = 'Revision 2 of 6.00 usd waits for approval';
+        for (const [field, expected, seen] of [
+          ['revision', { revision: 1 }, 'revision 1'],
+          ['total', { total: '3.00' }, 'one of 3.00'],
+          ['total', { revision: 2, total: '3.00' }, 'one of 3.00'],
+          ['content_hash', { content_hash: first.content_hash }, `one with the content hash ${first.content_hash}`],
+        ] as const) {
+          await expect(approve('other', expected)).rejects.toMatchObject({
+            code: 'conflict',
+            field,
+            message: `${waits}, not ${seen}. Look at it before you approve it.`,
+          });
+        }
+        expect((await view('other')).status).toBe('awaiting_approval');
+        expect(await approve('other', { revision: 2, total: '6.00' })).toMatchObject({ status: 'submitting' });
+      });
     });
 
     it.each(['hold', 'rebill', 'approve'] as const)(

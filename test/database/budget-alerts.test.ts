@@ -31,6 +31,9 @@ describe('budget alerts', () => {
     cost: charge,
     charge,
     currency: 'usd',
+    without_rate: [],
+    late_events: 0,
+    late_charge: '0',
     catalog_version: 1,
     priced_at: new Date(NOW_MS).toISOString(),
   });

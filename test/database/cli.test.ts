@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -66,6 +67,35 @@ describe('the command line against a server', () => {
     expect(code).toBe(EXIT_OK);
     return out;
   }
+
+  it('migrates, and gives the role of the API and the worker what it needs', async () => {
+    const role = `cli_${randomBytes(6).toString('hex')}`;
+    await api.pool.query(`CREATE ROLE ${role}`);
+    expect(await ok(`migrate --grant ${role}`)).toContain(`granted ${role} what it needs`);
+    const { rows } = await api.pool.query<{ reads: boolean; changes: boolean; empties: boolean }>(
+      `SELECT has_table_privilege($1, 'seals', 'SELECT') AS reads, has_table_privilege($1, 'seals', 'UPDATE') AS changes,
+              has_table_privilege($1, 'usage_chunks', 'TRUNCATE') AS empties`,
+      [role],
+    );
+    expect(rows).toEqual([{ reads: true, changes: false, empties: false }]);
+    expect(await run('migrate --grant nobody_of_this_name')).toMatchObject({ code: EXIT_FAILED });
+    await api.pool.query(`DROP OWNED BY ${role}`);
+    await api.pool.query(`DROP ROLE ${role}`);
+  });
+
+  it('says whether a restored database has to be renumbered, and does it', async () => {
+    expect(await ok('renumber --check')).toMatch(/^Nothing to do: /);
+    expect(await ok('renumber')).toMatch(/^Nothing to do: /);
+    // As a dump brings it: a chunk of a transaction that the server has not come to yet.
+    await api.pool.query(`INSERT INTO usage_chunks (chunk, period_ids, events) VALUES ('1000000000000', '{}', 0)`);
+    expect(await run('renumber --check')).toMatchObject({
+      code: EXIT_FAILED,
+      error: expect.stringContaining('up to 1000000000001'),
+    });
+    expect(await ok('renumber')).toContain('the next transaction is 1000000000001 or later');
+    expect(await ok('renumber --check')).toMatch(/^Nothing to do: /);
+    await api.pool.query(`DELETE FROM usage_chunks WHERE chunk = '1000000000000'`);
+  });
 
   it('publishes a plan, makes a customer, and shows both', async () => {
     expect(await ok(`plan publish ${join(folder, 'plan.json')}`)).toMatch(/provider anthropic\s+cost \/ \(1 - 0\.5\)/);

@@ -101,6 +101,21 @@ describe('customers', () => {
       });
     });
 
+    it('keeps the subscription that it leaves out, and takes it away where it says null', async () => {
+      const { customer: made } = await customer(database.pool, 'subscribed', { stripe_subscription_id: 'sub_1' });
+      expect(made).toMatchObject({ stripe_subscription_id: 'sub_1' });
+      const { customer: again } = await customer(database.pool, 'subscribed', {});
+      expect(again).toMatchObject({ revision: 1, stripe_subscription_id: 'sub_1' });
+      const { customer: without } = await customer(database.pool, 'subscribed', { stripe_subscription_id: null });
+      expect(without).not.toHaveProperty('stripe_subscription_id');
+      expect((await actions('subscribed'))[1]).toMatchObject({
+        detail: { revision: 2, stripe_subscription_id: { from: 'sub_1', to: null } },
+      });
+      await expect(customer(database.pool, 'subscribed', { stripe_subscription_id: 'cus_1' })).rejects.toThrow(
+        'sub_...',
+      );
+    });
+
     it('lets another calendar take effect at the end of the period under way', async () => {
       await customer(database.pool, 'moves', { anchor_day: 1 });
       const { customer: moved } = await customer(database.pool, 'moves', {

@@ -164,8 +164,8 @@ describe('dry runs', () => {
       expect(page.data.map(({ customer_id, start_date, difference }) => [customer_id, start_date, difference])).toEqual(
         [
           ['open', OCTOBER, '21.00'],
-          ['sealed', OCTOBER, '20.75'],
           ['other', OCTOBER, '21.00'],
+          ['sealed', OCTOBER, '20.75'],
         ],
       );
       expect(page.totals).toEqual([

@@ -174,6 +174,22 @@ describe('resources of the API', () => {
       },
     );
 
+    it('pass on which invoice an approver saw', async () => {
+      api.commands.length = 0;
+      const approve = (body: object) => api.call('POST', '/v1/periods/acme/2026-11-01/approve', { body });
+      const seen = { revision: 2, total: '130.00', content_hash: 'a'.repeat(64) };
+      await approve({ ...seen, reason: 'agreed' });
+      expect(api.commands).toMatchObject([{ command: { reason: 'agreed', expected: seen } }]);
+      expectProblem(await approve({ revision: 0 }), 400, 'invalid_request');
+      expectProblem(await approve({ total: '1e2' }), 400, 'invalid_request');
+      expectProblem(await approve({ content_hash: 'a' }), 400, 'invalid_request');
+      expectProblem(
+        await api.call('POST', '/v1/periods/acme/2026-11-01/hold', { body: { revision: 1 } }),
+        400,
+        'invalid_request',
+      );
+    });
+
     it('take the request id from Idempotency-Key, or make one', async () => {
       const close = (body: unknown, key?: string) =>
         api.call('POST', '/v1/periods/acme/2026-11-01/close', {

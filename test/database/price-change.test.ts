@@ -83,14 +83,14 @@ describe('a change of prices under usage', () => {
     return rows[0]!.period_id;
   };
   /** Prices once everything appended is settled: transactions of other databases hold the horizon back too. */
-  const price = async (customerId: string) => {
+  const price = async (customerId: string, sliceEvents?: number) => {
     const periodId = await periodOf(customerId);
     const { rows } = await database.pool.query<{ last: string }>(
       'SELECT max(chunk)::text AS last FROM usage_events WHERE period_id = $1',
       [periodId],
     );
     while ((await readHorizon(database.pool)) <= BigInt(rows[0]!.last)) await sleep(5);
-    return pricePeriod({ pool: database.pool, catalogs }, periodId);
+    return pricePeriod({ pool: database.pool, catalogs, ...(sliceEvents ? { sliceEvents } : {}) }, periodId);
   };
 
   it('at noon is billed right on both sides of it, in any order of events, pricing and publishing', async () => {
@@ -139,7 +139,7 @@ describe('a change of prices under usage', () => {
     expect(await price(id)).toMatchObject({ cost: '22' });
   });
 
-  it('priced for what it touches only is the same as pricing everything again', async () => {
+  it('priced for what it touches only, in whatever slices, is the same as pricing everything again at once', async () => {
     const instant = fc.constantFrom('2026-11-10T00:00:00Z', '2026-11-16T12:00:00Z', '2026-11-16T12:00:00.001Z');
     const model = fc.constantFrom('r', 's', 's-dated', 't');
     const tier = fc.constantFrom(undefined, 'batch', 'flex');
@@ -209,15 +209,16 @@ describe('a change of prices under usage', () => {
       fc.asyncProperty(
         fc.array(usage, { minLength: 1, maxLength: 15 }),
         fc.array(fc.tuple(change, fc.array(usage, { maxLength: 3 })), { minLength: 1, maxLength: 3 }),
-        async (first, changes) => {
+        fc.integer({ min: 1, max: 6 }),
+        async (first, changes, sliceEvents) => {
           const id = await newCustomer();
-          await append(id, first);
+          for (const one of first) await append(id, [one]);
           const periodId = await periodOf(id);
-          await price(id);
+          await price(id, sliceEvents);
           for (const [drawn, more] of changes) {
             await publish(bodyOf(drawn));
             if (more.length > 0) await append(id, more);
-            await price(id);
+            await price(id, sliceEvents);
             const head = (await readHead(database.pool, periodId))!;
             const period = (await readSealablePeriod(database.pool, periodId))!;
             const target = await readPricingInputs(database.pool, period, head.catalog_version);

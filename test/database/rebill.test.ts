@@ -60,7 +60,10 @@ describe('billing a period again', () => {
       after: { total: '18.75' },
       difference: '11.25',
       lines: [{ description: 'claude-x · 5,000,000 tokens (2 calls)', before: '7.50', after: '18.75' }],
-      stripe: [{ stripe_invoice_id: first!.stripe_invoice_id, stripe_status: 'open', action: 'void' }],
+      stripe: [{ stripe_invoice_id: first!.stripe_invoice_id, stripe_status: 'open', paid: '0.00', action: 'void' }],
+      tax: 'none',
+      next_period: null,
+      subscription: null,
       follows: { kind: 'invoice', amount: '18.75' },
     });
     // Nothing was done.

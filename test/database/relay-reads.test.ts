@@ -36,6 +36,12 @@ test('a period that finance closed early and that makes no progress is overdue l
   }
 });
 
+test('a closing period that waits for another one is not overdue: it is told when that one is composed', async () => {
+  const waiting = await period('closing', 'passed', OVERDUE_SECONDS + 5);
+  await database.pool.query(`UPDATE periods SET waits_for = start_date - 1 WHERE period_id = $1`, [waiting]);
+  expect(await read()).toEqual([]);
+});
+
 test('an open period is overdue when its deadline has passed, and not before', async () => {
   await period('open', 'to come', OVERDUE_SECONDS + 5);
   const late = await period('open', 'passed', OVERDUE_SECONDS + 5);

@@ -6,6 +6,7 @@ import { submitPeriod } from '../../src/closing/submit-period.js';
 import type { PeriodRef } from '../../src/contracts/engine.js';
 import { readPeriodView } from '../../src/invoicing/period-view.js';
 import { pollStripe } from '../../src/invoicing/poll-stripe.js';
+import { previewRebill } from '../../src/invoicing/rebill-preview.js';
 import { receiveWebhook } from '../../src/invoicing/stripe-changes.js';
 import { sweepDrafts } from '../../src/invoicing/sweep-drafts.js';
 import { publishPlan } from '../../src/plans/plan-store.js';
@@ -73,6 +74,19 @@ describe('what happens at Stripe', () => {
       expect.arrayContaining(['stripe_alert', 'stripe_alert_resolved']),
     );
     expect(run.books(ref)).toBe(750);
+  });
+
+  it('a payment of a part: known before the rest is, and shown by what a re-bill would do', async () => {
+    const { ref, invoice } = await billed('part');
+    run.standIn.payPart(invoice, 300);
+    expect(await deliver('invoice_payment.paid', { id: 'inpay_1', object: 'invoice_payment', invoice })).toBe(
+      'recorded',
+    );
+    const options = { catalog: 'pinned', plans: 'pinned', refund: 'balance' } as const;
+    expect((await previewRebill(run, ref.customer_id, ref.start_date, options)).stripe).toEqual([
+      { stripe_invoice_id: invoice, stripe_status: 'open', paid: '3.00', action: 'keep' },
+    ]);
+    expect(await view(ref)).toMatchObject({ payment_status: 'open', stripe_alerts: [] });
   });
 
   it('a credit note issued by hand, and taken back', async () => {

@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { composePeriod } from '../../src/closing/compose-period.js';
+import { sealClosing } from '../../src/closing/steps.js';
+import { submitPeriod } from '../../src/closing/submit-period.js';
 import type { PeriodRef } from '../../src/contracts/engine.js';
 import { type Plan, planSchema } from '../../src/contracts/plan.js';
 import { startStripeStandIn } from '../../src/dev/stripe-stand-in.js';
@@ -76,6 +79,71 @@ describe('an invoice at Stripe', () => {
       expect(await run.close(ref)).toBe('invoiced');
       expect(await run.invoice(ref, 1)).toMatchObject({ total: '7.50', stripe_total: '9.00', stripe_status: 'open' });
       expect((await readPeriodView(run.pool, ref.customer_id, ref.start_date)).stripe_alerts).toEqual([]);
+    });
+
+    it.each([
+      ['a tax code', { tax_code: 'txcd_10103001' }],
+      ['a product that has one', { product: 'prod_ai_txcd_10103001' }],
+      ['a product without one', { product: 'prod_ai' }],
+      ['nothing: the default of the plan', undefined],
+    ])('falls on what a credit leaves: usage and its allowance name %s', async (name, reference) => {
+      const id = `net-${name.replaceAll(/\W+/g, '-')}`;
+      // 7% for what we sell, 20% by the account's preset.
+      run.standIn.setTax({ behavior: 'exclusive', basis_points: 2_000, by_tax_code: { txcd_10103001: 700 } });
+      const { ref, stripe_customer } = await used(id, {
+        stripe: { automatic_tax: true, default_tax_code: 'txcd_10103001' },
+        allowance: { charge: '2.50' },
+        ...(reference === undefined
+          ? {}
+          : { lines: { group_by: [], stripe: { usage: reference, allowance: reference } } }),
+      } as Partial<Plan>);
+      await at((sdk) => sdk.customers.update(stripe_customer, { address: { country: 'DE' } }));
+      expect(await run.close(ref)).toBe('invoiced');
+      const preset = reference !== undefined && 'product' in reference && reference.product === 'prod_ai';
+      // 7.50 less 2.50, and 7% (or 20%) of 5.00.
+      expect(await run.invoice(ref, 1)).toMatchObject({ total: '5.00', stripe_total: preset ? '6.00' : '5.35' });
+      const { lines } = invoiceOf(stripe_customer);
+      expect(lines.map(({ amount }) => amount)).toEqual([750, -250]);
+      run.standIn.setTax({ behavior: 'exclusive', basis_points: 2_000, by_tax_code: {} });
+    });
+
+    it('has each credit once, wherever an attempt was killed beside them', async () => {
+      for (const point of ['before add credit', 'after add credit', 'after retrieve product']) {
+        const id = `killed-${point.replaceAll(' ', '-')}`;
+        const reference = { product: 'prod_ai_txcd_10103001' };
+        const { ref, stripe_customer } = await used(id, {
+          allowance: { charge: '2.50' },
+          lines: { group_by: [], stripe: { usage: reference, allowance: reference } },
+        } as Partial<Plan>);
+        await run.command(ref, 'close');
+        await sealClosing(run, ref);
+        await composePeriod(run, ref);
+        let kills = 0;
+        const failpoint = (name: string) => {
+          if (name !== point || kills > 0) return;
+          kills++;
+          throw new Error('killed');
+        };
+        const deps = { ...run, heartbeat: () => undefined, failpoint };
+        await expect(submitPeriod(deps, ref)).rejects.toThrow('killed');
+        expect(await submitPeriod(deps, ref)).toMatchObject({ status: 'invoiced' });
+        const ours = run.standIn.state().invoices.filter((invoice) => invoice.customer === stripe_customer);
+        expect(ours.map(({ status, lines }) => [status, lines.map(({ amount }) => amount)])).toEqual([
+          ['open', [750, -250]],
+        ]);
+      }
+    });
+
+    it('leaves a credit plain whose product cannot be read', async () => {
+      const { ref, stripe_customer } = await used('unreadable', {
+        allowance: { charge: '2.50' },
+        lines: { group_by: [], stripe: { allowance: { product: 'prod_missing' } } },
+      } as Partial<Plan>);
+      expect(await run.close(ref)).toBe('invoiced');
+      expect(invoiceOf(stripe_customer).lines.map(({ amount, tax_code }) => [amount, tax_code])).toEqual([
+        [750, null],
+        [-250, null],
+      ]);
     });
 
     it('parks with the reason where Stripe cannot compute it, and is issued when that is put right', async () => {

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { inTransaction } from '../../src/database/pool.js';
 import { CostplusError } from '../../src/errors/error.js';
 import { allowNewGenerations } from '../../src/invoicing/submission-store.js';
 import { submitInvoice } from '../../src/invoicing/submit.js';
-import { sweepDrafts } from '../../src/invoicing/sweep-drafts.js';
+import { sweepDrafts, UNSWEPT_SQL } from '../../src/invoicing/sweep-drafts.js';
 import { cloneDatabase } from '../support/database.js';
 import { insertInvoice } from '../support/invoice-fixture.js';
 import { MANY_AMOUNTS, openScenario, type Scenario } from '../support/submission.js';
@@ -349,5 +350,54 @@ describe('submitting an invoice', () => {
     expect(await sweepDrafts(s.deps())).toMatchObject({ submissions: 0 });
     await s.close();
     await other.drop();
+  });
+
+  it('sweeps on past a submission that fails, and lets others go first the next time; it ends where Stripe is away', async () => {
+    const other = await cloneDatabase();
+    const scenarios = [];
+    for (let i = 0; i < 3; i++) scenarios.push(await openScenario(other.pool));
+    for (const s of scenarios) {
+      await s
+        .submit((name) => {
+          if (name === 'after add lines') throw new Error('crash');
+        })
+        .catch(() => undefined);
+      await s.submit();
+    }
+    const [first, ...others] = scenarios;
+    const swept = async () => {
+      const { rows } = await other.pool.query<{ period_id: number }>(
+        'SELECT period_id FROM invoice_submissions WHERE swept_at IS NOT NULL ORDER BY period_id',
+      );
+      return rows.map(({ period_id }) => period_id);
+    };
+    // All three are looked for at one stand-in, which is away for each of them.
+    const calls = first!.standIn.faults;
+    calls.order({ match: { method: 'GET' }, kind: '500_unsaved', count: 100 });
+    await expect(sweepDrafts(first!.deps())).rejects.toMatchObject({ code: 'stripe_unavailable' });
+    expect(await swept()).toEqual([]);
+    const failed = await other.pool.query('SELECT FROM invoice_submissions WHERE sweep_failed_at IS NOT NULL');
+    expect(failed.rowCount).toBe(3);
+    // Only the first of a sweep fails: the others are swept, and it is tried again after them.
+    calls.clear();
+    calls.order({ match: { method: 'GET' }, kind: '500_unsaved', count: 2 });
+    await expect(sweepDrafts(first!.deps())).rejects.toMatchObject({ code: 'stripe_unavailable' });
+    expect(await swept()).toHaveLength(2);
+    expect(await sweepDrafts(first!.deps())).toMatchObject({ submissions: 1 });
+    expect(await swept()).toHaveLength(3);
+    for (const s of [first!, ...others]) await s.close();
+    await other.drop();
+  });
+
+  it('sweeps by an index of its own', async () => {
+    const plan = await inTransaction(database.pool, async (client) => {
+      await client.query('SET LOCAL enable_seqscan = off');
+      const { rows } = await client.query<{ 'QUERY PLAN': string }>(
+        `EXPLAIN SELECT FROM invoice_submissions WHERE attempt > 1 AND stripe_customer_id IS NOT NULL AND ${UNSWEPT_SQL}
+         ORDER BY coalesce(sweep_failed_at, started_at) LIMIT 100`,
+      );
+      return rows.map((row) => row['QUERY PLAN']).join('\n');
+    });
+    expect(plan).toContain('invoice_submissions_to_sweep');
   });
 });

@@ -18,15 +18,17 @@ import { appenderOn, usageEvent } from './ledger.js';
 
 /** The steps that the workflow takes, until nothing is left to do or a person is needed. */
 export async function drivePeriod(
-  deps: { pool: Pool; catalogs: CatalogCache; stripe: StripeClient },
+  deps: { pool: Pool; catalogs: CatalogCache; stripe: StripeClient; clock?: () => Date },
   ref: PeriodRef,
 ): Promise<string> {
   for (;;) {
     const { status, status_reason } = await readPeriodRow(deps.pool, ref);
     if (FINISHED_STATUSES.includes(status) || status === 'awaiting_approval') return status;
-    if (status === 'closing') await sealClosing(deps, ref);
-    else if (status === 'sealed') await composePeriod(deps, ref);
-    else if (status === 'submitting') await submitPeriod({ ...deps, heartbeat: () => undefined }, ref);
+    if (status === 'closing') {
+      // It waits for another period.
+      if ((await sealClosing(deps, ref)).waits_for !== undefined) return 'closing';
+    } else if (status === 'sealed') await composePeriod(deps, ref);
+    else if (status === 'submitting') await submitPeriod({ ...deps, now: deps.clock, heartbeat: () => undefined }, ref);
     else throw new Error(`the period is ${status}: ${status_reason}`);
   }
 }
@@ -51,7 +53,10 @@ export async function openBillingRun(given?: Pool) {
   const catalogs = new CatalogCache(pool);
   const appender = appenderOn(pool);
   const deps = { pool, catalogs };
-  const drive = (ref: PeriodRef) => drivePeriod({ ...deps, stripe }, ref);
+  /** How far the clocks of Stripe and of submitting are from the machine's. */
+  let clockMs = 0;
+  const clock = () => new Date(Date.now() + clockMs);
+  const drive = (ref: PeriodRef) => drivePeriod({ ...deps, stripe, clock }, ref);
 
   const command = (ref: PeriodRef, name: CommandName, rebill?: Partial<RebillOptions>) =>
     applyCommand(deps, ref, name, {
@@ -70,6 +75,12 @@ export async function openBillingRun(given?: Pool) {
     standIn,
     stripe,
     drive,
+    /** Sets Stripe's clock, and that of what is submitted, to a time. */
+    setClock(timeMs: number) {
+      const by = timeMs - Date.now() - clockMs;
+      clockMs += by;
+      standIn.advance(by);
+    },
     command,
     /** Appends usage and answers what became of each event. */
     async append(events: (Partial<ReceivedUsageEvent> & { event_id: string; customer_id: string })[]) {

@@ -1,4 +1,5 @@
 import { sha256 } from '../../src/contracts/canonical-json.js';
+import type { StripeReference } from '../../src/contracts/plan-rule.js';
 import type { Pool } from '../../src/database/pool.js';
 import { formatMinor } from '../../src/money/currency.js';
 
@@ -26,6 +27,8 @@ export async function insertInvoice(
     startDate?: string;
     endDate?: string;
     revision?: number;
+    /** Product or tax code of each line. */
+    references?: (StripeReference | null)[];
   },
 ): Promise<InvoiceFixture> {
   const currency = options.currency ?? 'usd';
@@ -38,6 +41,7 @@ export async function insertInvoice(
     line_number: index + 1,
     description: `Usage of model ${index + 1}`,
     amount_minor: amount,
+    stripe: options.references?.[index] ?? null,
   }));
   const content = JSON.stringify({ customerId, startDate, revision, lines });
   const hash = sha256(content).toString('hex');
@@ -71,9 +75,10 @@ export async function insertInvoice(
     [period_id, revision, currency, content, hash, subtotal],
   );
   await pool.query(
-    `INSERT INTO invoice_lines (period_id, revision, line_number, kind, description, line_group, cost, charge, amount_minor)
-     SELECT $1, $2, line_number, 'usage', description, '{}', '0', charge, amount_minor
-     FROM json_to_recordset($3::json) AS l(line_number int, description text, charge text, amount_minor bigint)`,
+    `INSERT INTO invoice_lines (period_id, revision, line_number, kind, description, line_group, cost, charge, amount_minor, stripe)
+     SELECT $1, $2, line_number, 'usage', description, '{}', '0', charge, amount_minor, nullif(stripe, 'null')
+     FROM json_to_recordset($3::json)
+       AS l(line_number int, description text, charge text, amount_minor bigint, stripe jsonb)`,
     [
       period_id,
       revision,

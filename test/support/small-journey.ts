@@ -284,6 +284,7 @@ function contentOf(view: InvoiceView): InvoiceContent {
     hosted_invoice_url: _url,
     stripe_total: _stripeTotal,
     stripe_to_balance: _stripeBalance,
+    subscription: _subscription,
     ...content
   } = view;
   return content;

@@ -12,7 +12,8 @@ import { ensureSecrets } from '../../src/dev/secrets.js';
 import { type Stack, type StackInfo, startStack } from '../../src/dev/stack.js';
 import type { FaultOrder } from '../../src/dev/stripe-faults.js';
 import type { StandInInvoice } from '../../src/dev/stripe-objects.js';
-import { type RecordedRequest, STAND_IN_SECRET_KEY, type StandInState } from '../../src/dev/stripe-stand-in.js';
+import { STAND_IN_SECRET_KEY } from '../../src/dev/stripe-stand-in.js';
+import type { RecordedRequest, StandInState } from '../../src/dev/stripe-state.js';
 import { signRequest } from '../../src/usage/request-signature.js';
 import { temporalCli } from './temporal.js';
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'vitest';
+import type { StripeReference } from '../../src/contracts/plan-rule.js';
 import type { Pool } from '../../src/database/pool.js';
 import type { StandInInvoice } from '../../src/dev/stripe-objects.js';
 import { type StripeStandIn, startStripeStandIn } from '../../src/dev/stripe-stand-in.js';
@@ -41,11 +42,14 @@ export async function openScenario(
     collection?: SubmitRef['collection'];
     stripeCustomer?: 'given' | 'missing';
     timeoutMilliseconds?: number;
+    references?: (StripeReference | null)[];
+    freesItems?: boolean;
   } = {},
 ): Promise<Scenario> {
   const standIn = await startStripeStandIn({
     directory: null,
     environment: {},
+    freesItems: options.freesItems ?? false,
     secretKey: `sk_test_${randomBytes(12).toString('hex')}`,
   });
   // Each scenario has a key, and so an account and a rate limit, of its own.
@@ -68,6 +72,7 @@ export async function openScenario(
     ...given,
     amounts: options.amounts ?? [1_000, -250, 0],
     currency: options.currency ?? 'usd',
+    ...(options.references === undefined ? {} : { references: options.references }),
   });
   const ref: SubmitRef = {
     period_id: fixture.period_id,
@@ -147,6 +152,10 @@ export async function expectExactlyOnce(scenario: Scenario, amounts: number[]): 
     },
   ]);
   expect({ confirmed, kept }).toEqual({ confirmed: true, kept: stripe_customer_id });
+  // Nothing of a lost draft waits to ride on another invoice.
+  expect(standIn.state().invoice_items.filter(({ invoice, parent }) => invoice === null && parent === null)).toEqual(
+    [],
+  );
   expect(outcome).toEqual({ outcome: 'confirmed', stripe_invoice_id: elected_invoice_id, stripe_status: 'open' });
 }
 

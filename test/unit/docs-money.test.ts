@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import type { OpenCredit } from '../../src/contracts/balances.js';
 import type { PlanInput } from '../../src/contracts/plan.js';
+import { NO_BOUNDS } from '../../src/invoicing/compose-held.js';
 import { formatMinor, roundToMinor } from '../../src/money/currency.js';
-import { format, ONE, parseDecimal, sum } from '../../src/money/fraction.js';
+import { format, ONE, parseDecimal, sum, toExactText } from '../../src/money/fraction.js';
 import { priceQuantity } from '../../src/plans/own-prices.js';
 import { chargeFor } from '../../src/plans/plan-rules.js';
 import { type Example as Composed, compose, december, linesOf, type Used } from './invoicing/plan-cases.js';
@@ -29,6 +30,8 @@ function table(header: string): string[][] {
     );
 }
 
+const passedOn = (charge: string) => [{ plan_id: 'pro', key: 'charge', amount: toExactText(parseDecimal(charge)) }];
+
 const A_CREDIT = {
   amount: '1000',
   priority: 100,
@@ -44,6 +47,8 @@ interface Example extends Pick<Composed, 'actions' | 'seats' | 'period' | 'excha
   used?: Used[];
   next?: object;
   opening?: Composed['opening'];
+  /** What the next period opened with of the plan's allowance of charge. */
+  passed_on?: string;
   lines: string[];
   total: string;
 }
@@ -79,7 +84,7 @@ describe('docs/explanation/money.md', () => {
   });
 
   it.each(examples)('composes: %s', (_words, example) => {
-    const { plan, cost, next, opening, lines, total, ...rest } = example;
+    const { plan, cost, next, opening, passed_on, lines, total, ...rest } = example;
     const used = cost?.map((amount, index): Used => ({ cost: amount, model_id: `model-${index}` })) ?? rest.used ?? [];
     const credits = (opening?.credits ?? []).map((credit): OpenCredit => ({ ...A_CREDIT, ...credit }));
     const composed = compose({
@@ -89,12 +94,13 @@ describe('docs/explanation/money.md', () => {
       ...(plan.currency === undefined ? {} : { currency: plan.currency }),
       ...(next === undefined ? {} : { next: december(next) }),
       ...(opening === undefined ? {} : { opening: { ...opening, credits } }),
+      ...(passed_on === undefined ? {} : { bounds: { ...NO_BOUNDS, passed_on: passedOn(passed_on) } }),
     });
     expect(linesOf(composed)).toEqual(lines);
     expect(composed.content.total).toBe(total);
   });
 
   it('has its tables and examples where this test looks for them', () => {
-    expect([roundings.length, charges.length, tiers.length, examples.length]).toEqual([8, 6, 4, 18]);
+    expect([roundings.length, charges.length, tiers.length, examples.length]).toEqual([8, 6, 4, 24]);
   });
 });

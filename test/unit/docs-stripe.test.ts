@@ -7,20 +7,24 @@ import {
   STRIPE_POLL_COUNT,
   STRIPE_POLL_MINUTES,
   STRIPE_POLL_PER_SECOND,
+  SUBSCRIPTION_DRAFT_MINUTES,
+  SUBSCRIPTION_KEY_MINUTES,
+  SUBSCRIPTION_LINES_COUNT,
   WEBHOOK_EVENT_DAYS,
 } from '../../src/limits.js';
 import { checkPlan } from '../../src/plans/plan-rules.js';
 import { blocksOf, readPage, tableRows } from '../support/docs.js';
 
 describe('the pages on Stripe', () => {
-  it.each(['docs/how-to/stripe-invoices.md', 'docs/how-to/stripe-meter-events.md'])(
-    '%s shows plans that hold',
-    (page) => {
-      const plans = blocksOf(page).filter(({ language }) => language === 'json');
-      expect(plans.length).toBeGreaterThan(0);
-      for (const { text } of plans) expect(() => checkPlan(planSchema.parse(JSON.parse(text)))).not.toThrow();
-    },
-  );
+  it.each([
+    'docs/how-to/stripe-invoices.md',
+    'docs/how-to/stripe-meter-events.md',
+    'docs/how-to/subscription-invoices.md',
+  ])('%s shows plans that hold', (page) => {
+    const plans = blocksOf(page).filter(({ language }) => language === 'json');
+    expect(plans.length).toBeGreaterThan(0);
+    for (const { text } of plans) expect(() => checkPlan(planSchema.parse(JSON.parse(text)))).not.toThrow();
+  });
 
   it('name every alert, and no other', () => {
     const named = tableRows('docs/how-to/stripe-alerts.md').map(([first]) => first!);
@@ -36,6 +40,10 @@ describe('the pages on Stripe', () => {
     const reached = (STRIPE_POLL_COUNT * STRIPE_POLL_AGE_MINUTES) / STRIPE_POLL_MINUTES;
     expect(alerts).toContain(`some ${reached.toLocaleString('en-US')} such invoices`);
     expect(alerts).toContain(`forgotten after ${WEBHOOK_EVENT_DAYS} days`);
+    const subscription = readPage('docs/how-to/subscription-invoices.md').replaceAll(/\s+/g, ' ');
+    expect(subscription).toContain(`beyond ${SUBSCRIPTION_LINES_COUNT} into one`);
+    expect(subscription).toContain(`a draft for ${SUBSCRIPTION_DRAFT_MINUTES} minutes more`);
+    expect(subscription).toContain(`up to ${SUBSCRIPTION_KEY_MINUTES} minutes`);
     expect(readPage('docs/how-to/stripe-meter-events.md')).toContain(`for ${METER_EVENT_RETRY_HOURS} hours`);
   });
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { WorkflowHandle } from '@temporalio/client';
+import { type WorkflowHandle, WorkflowUpdateFailedError } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -7,6 +7,7 @@ import {
   billingPeriodWorkflowId,
   type CommandAnswer,
   type CommandName,
+  type ExpectedRevision,
   type PeriodCommand,
   TASK_QUEUE,
 } from '../../src/contracts/engine.js';
@@ -56,9 +57,11 @@ describe('an invoice that waits for approval', () => {
       if (Date.now() > deadline) throw new Error(`still ${now.status}: ${JSON.stringify(now.timeline)}`);
     }
   }
-  const command = (name: CommandName, reason: string) =>
+  const command = (name: CommandName, reason: string, expected?: ExpectedRevision) =>
     handle.executeUpdate<CommandAnswer, [PeriodCommand]>(name, {
-      args: [{ request_id: `${name}-${reason}`, actor: 'test', reason }],
+      args: [
+        { request_id: `${name}-${reason}`, actor: 'test', reason, ...(expected === undefined ? {} : { expected }) },
+      ],
     });
   const reminders = ({ timeline }: PeriodView) => timeline.filter(({ kind }) => kind === 'approval_reminder').length;
 
@@ -85,8 +88,19 @@ describe('an invoice that waits for approval', () => {
     await until((now) => reminders(now) === held + 1);
   });
 
+  it('is not approved as another one than was looked at, and goes on waiting', async () => {
+    const refused = await command('approve', 'another', { revision: 1, total: '12.00' }).catch((error) => error);
+    expect(refused).toBeInstanceOf(WorkflowUpdateFailedError);
+    const reason = 'Revision 1 of 10.00 usd waits for approval, not one of 12.00. Look at it before you approve it.';
+    expect(refused.cause.cause).toMatchObject({ type: 'conflict', nonRetryable: true, message: reason });
+    expect((await view()).status).toBe('awaiting_approval');
+  });
+
   it('goes to Stripe when finance approves, and the run completes', async () => {
-    expect(await command('approve', 'agreed')).toMatchObject({ status: 'submitting', applied: true });
+    expect(await command('approve', 'agreed', { revision: 1, total: '10.00' })).toMatchObject({
+      status: 'submitting',
+      applied: true,
+    });
     const { invoices } = await until(({ status }) => status === 'invoiced');
     expect(invoices).toMatchObject([{ total: '10.00', stripe_invoice_id: expect.stringMatching(/^in_/) }]);
     await handle.result();

@@ -275,7 +275,7 @@ describe('a billing period under way', () => {
       () => handleOf(ref).query<{ status: string }[] | null, [string]>(QUERY_BATCH_RESULTS, 'b2'),
       (value) => value !== null,
     );
-    expect(forged!.map(({ status }) => status)).toEqual(['rejected']);
+    expect(forged).toMatchObject([{ status: 'rejected', reason: 'invalid_signature' }]);
     const { rows } = await database.pool.query('SELECT event_id FROM usage_events WHERE customer_id = $1', [
       'signalled',
     ]);
@@ -295,7 +295,7 @@ describe('a billing period under way', () => {
       () => handleOf(ref).query<{ status: string }[] | null, [string]>(QUERY_BATCH_RESULTS, 'headless'),
       (value) => value !== null,
     );
-    expect(results!.map(({ status }) => status)).toEqual(['rejected']);
+    expect(results).toMatchObject([{ status: 'rejected', reason: 'invalid_request' }]);
     const timeline = await handleOf(ref).query<{ kind: string }[]>(QUERY_TIMELINE);
     expect(timeline.filter(({ kind }) => kind === 'signal_refused')).toHaveLength(6);
     await append(ref, 1, 'after');

@@ -1,10 +1,21 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BILLING_PERIOD_WORKFLOW, billingPeriodWorkflowId, TASK_QUEUE } from '../../src/contracts/engine.js';
+import { composePeriod } from '../../src/closing/compose-period.js';
+import { readPeriodRow } from '../../src/closing/period-state.js';
+import { sealClosing } from '../../src/closing/steps.js';
+import {
+  BILLING_PERIOD_WORKFLOW,
+  billingPeriodWorkflowId,
+  type PeriodRef,
+  TASK_QUEUE,
+} from '../../src/contracts/engine.js';
+import { ensurePeriodAt } from '../../src/customers/customer-periods.js';
 import { readInvoice } from '../../src/invoicing/invoice-view.js';
 import { readPeriodView } from '../../src/invoicing/period-view.js';
+import { publishPlan } from '../../src/plans/plan-store.js';
 import { cloneDatabase } from '../support/database.js';
-import { customer, publishBasics, usageEvent } from '../support/ledger.js';
+import { customer, NOW_MS, publishBasics, usageEvent } from '../support/ledger.js';
 import { timeSkippingEnvironment } from '../support/temporal.js';
 import { startTestWorker, type TestWorker } from '../support/worker.js';
 
@@ -84,8 +95,37 @@ describe('the end of a billing period', () => {
     ]);
   });
 
+  it('looks by itself after hours whether the period that it waits for is composed', async () => {
+    const deps = { pool: database.pool, catalogs: worker.catalogs };
+    await publishPlan(
+      database.pool,
+      { plan_id: 'rolls', currency: 'usd', rules: [{ markup: '0' }], allowance: { charge: '5', rollover: true } },
+      'test',
+    );
+    const [september, october] = ['2026-09-01', '2026-10-01'].map((start_date) => ({
+      customer_id: 'waits',
+      start_date,
+    })) as [PeriodRef, PeriodRef];
+    const starts_at = '2026-09-01T00:00:00Z';
+    await customer(database.pool, 'waits', { plan_id: 'rolls', starts_at }, Date.parse(starts_at));
+    for (const { start_date } of [september, october]) {
+      await ensurePeriodAt(database.pool, 'waits', Date.parse(start_date), NOW_MS);
+    }
+    await database.pool.query(`UPDATE periods SET status = 'closing' WHERE customer_id = 'waits'`);
+    const run = await environment.client.workflow.start(BILLING_PERIOD_WORKFLOW, {
+      taskQueue: TASK_QUEUE,
+      workflowId: billingPeriodWorkflowId('waits', october.start_date),
+      args: [october],
+    });
+    while ((await readPeriodRow(database.pool, october)).waits_for === null) await sleep(20);
+    // Composed, and nobody tells: there is no relay here.
+    await sealClosing(deps, september);
+    await composePeriod(deps, september);
+    await run.result();
+    expect((await readPeriodRow(database.pool, october)).status).toBe('nothing_to_bill');
+  });
+
   async function publishBasicsFree(): Promise<void> {
-    const { publishPlan } = await import('../../src/plans/plan-store.js');
     await publishPlan(database.pool, { plan_id: 'free', currency: 'usd', rules: [{ markup: '0' }] }, 'test');
   }
 });

@@ -3,9 +3,9 @@ import { idSchema } from '../../contracts/ids.js';
 import { readAction } from '../../invoicing/action-view.js';
 import type { HttpDeps } from '../deps.js';
 import { pageOf, pageQuery } from '../paging.js';
+import { problemResponses } from '../problem-view.js';
 import type { HttpServer } from '../server.js';
 import { actionView } from '../usage-views.js';
-import { problemResponses } from '../views.js';
 
 /** `GET /v1/actions/{customer_id}/{action_id}`: what one thing that a person did came to. */
 export function actionRoutes(server: HttpServer, deps: HttpDeps): void {

@@ -3,8 +3,9 @@ import { type ListedAlias, listAliases } from '../../catalog/list-aliases.js';
 import { instantSchema, modelSchema } from '../../contracts/ids.js';
 import type { HttpDeps } from '../deps.js';
 import { pageOf, pageQuery } from '../paging.js';
+import { problemResponses } from '../problem-view.js';
 import type { HttpServer } from '../server.js';
-import { pageView, problemResponses } from '../views.js';
+import { pageView } from '../view-values.js';
 
 const aliasView: z.ZodType<ListedAlias> = z.strictObject({
   provider: z.string(),

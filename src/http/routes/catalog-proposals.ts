@@ -8,8 +8,9 @@ import { CATALOG_BODY_BYTES } from '../../limits.js';
 import { actorOf } from '../access.js';
 import type { HttpDeps } from '../deps.js';
 import { pageOf, pageQuery } from '../paging.js';
+import { problemResponses } from '../problem-view.js';
 import type { HttpServer } from '../server.js';
-import { pageView, problemResponses } from '../views.js';
+import { pageView } from '../view-values.js';
 
 const tags = ['catalog'];
 const count = z.number().int().nonnegative();

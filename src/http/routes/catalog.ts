@@ -7,11 +7,13 @@ import { instantSchema, modelSchema } from '../../contracts/ids.js';
 import { CostplusError } from '../../errors/error.js';
 import { CATALOG_BODY_BYTES } from '../../limits.js';
 import { actorOf } from '../access.js';
+import { catalogModelView, catalogVersionView, pricesView } from '../catalog-views.js';
 import type { HttpDeps } from '../deps.js';
 import { pageOf, pageQuery } from '../paging.js';
+import { problemResponses } from '../problem-view.js';
 import type { HttpServer } from '../server.js';
 import { validatorFor } from '../validation.js';
-import { catalogModelView, catalogVersionView, pageView, pricesView, problemResponses } from '../views.js';
+import { pageView } from '../view-values.js';
 
 const tags = ['catalog'];
 

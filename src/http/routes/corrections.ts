@@ -5,7 +5,7 @@ import { CostplusError } from '../../errors/error.js';
 import { listRevisions } from '../../invoicing/invoice-list.js';
 import { previewRebill } from '../../invoicing/rebill-preview.js';
 import { verifyInvoice } from '../../invoicing/verify-invoice.js';
-import { listWaitingLate, releaseLate } from '../../ledger/late-store.js';
+import { listWaitingLate, releaseLate, toWaitingView } from '../../ledger/late-store.js';
 import { voidUsage } from '../../ledger/void-usage.js';
 import type { Period } from '../../periods/period.js';
 import { findPeriod } from '../../periods/period-store.js';
@@ -19,8 +19,9 @@ import {
   waitingLateListView,
 } from '../correction-views.js';
 import type { HttpDeps } from '../deps.js';
+import { commandAnswerView } from '../period-views.js';
+import { problemResponses } from '../problem-view.js';
 import type { HttpServer } from '../server.js';
-import { commandAnswerView, problemResponses } from '../views.js';
 import { commandOf, periodParams } from './periods.js';
 
 const revisionNumber = z.coerce.number().int().positive().max(2_147_483_647);
@@ -135,7 +136,7 @@ export function correctionRoutes(server: HttpServer, deps: HttpDeps): void {
     async (request) => {
       const { customer_id } = request.query;
       const waiting = await listWaitingLate(deps.pool, customer_id === undefined ? {} : { customer_id });
-      return { data: waiting.map(({ period_id: _periodId, ...late }) => late) };
+      return { data: waiting.map(toWaitingView) };
     },
   );
 
@@ -145,7 +146,8 @@ export function correctionRoutes(server: HttpServer, deps: HttpDeps): void {
       config: { access: 'finance' },
       schema: {
         summary: 'Let late usage go into the next period that is sealed, whatever the plan says',
-        description: 'Of the named events, or all that wait. To bill it in its own period instead, bill that again.',
+        description:
+          'Of the named events, or all that wait. To bill it in its own period instead, bill that again; where no period is to come, that happens by itself.',
         tags: ['usage'],
         params: z.strictObject({ customer_id: idSchema, start_date: dateSchema }),
         body: z.strictObject({ reason: noteSchema, event_ids: z.array(idSchema).min(1).max(1_000).optional() }),

@@ -4,11 +4,13 @@ import { idSchema } from '../../contracts/ids.js';
 import { listCustomers, putCustomer, readCustomer } from '../../customers/customer-store.js';
 import { placeWaitingUsage } from '../../ledger/place-usage.js';
 import { actorOf } from '../access.js';
+import { customerView } from '../customer-view.js';
 import type { HttpDeps } from '../deps.js';
 import { pageOf, pageQuery } from '../paging.js';
+import { problemResponses } from '../problem-view.js';
 import type { HttpServer } from '../server.js';
 import { validatorFor } from '../validation.js';
-import { customerView, pageView, problemResponses } from '../views.js';
+import { pageView } from '../view-values.js';
 
 const params = z.strictObject({ customer_id: idSchema });
 const tags = ['customers'];

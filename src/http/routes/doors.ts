@@ -10,11 +10,12 @@ import { DOOR_BODY_BYTES } from '../../limits.js';
 import { parseStrictJson } from '../../usage/strict-json.js';
 import type { HttpDeps } from '../deps.js';
 import { receiveEntries } from '../door-entries.js';
+import { problemResponses } from '../problem-view.js';
 import { receivedBytes, unpackBody } from '../request-body.js';
 import type { HttpServer } from '../server.js';
+import { doorResultsSchema } from '../usage-results-views.js';
 import { UsageSenders } from '../usage-sender.js';
 import { describedOnly } from '../validation.js';
-import { doorResultsSchema, problemResponses } from '../views.js';
 
 const JSON_TYPES = ['application/json', 'application/x-ndjson'];
 const CLOUD_EVENT = 'application/cloudevents+json';

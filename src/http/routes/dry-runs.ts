@@ -3,8 +3,8 @@ import { dryRun } from '../../invoicing/dry-runs.js';
 import { REQUEST_BODY_BYTES } from '../../limits.js';
 import type { HttpDeps } from '../deps.js';
 import { dryRunPageView } from '../dry-run-view.js';
+import { problemResponses } from '../problem-view.js';
 import type { HttpServer } from '../server.js';
-import { problemResponses } from '../views.js';
 
 /** Dry runs: what invoices would be under another plan, other prices, or with more usage. */
 export function dryRunRoutes(server: HttpServer, deps: HttpDeps): void {

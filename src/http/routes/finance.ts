@@ -1,22 +1,22 @@
 import { z } from 'zod';
-import { adjustmentSchema, creditGrantSchema } from '../../contracts/adjustment.js';
+import { adjustmentSchema, takeBackSchema } from '../../contracts/adjustment.js';
 import { exchangeRatesSchema } from '../../contracts/exchange-rate.js';
-import { currencySchema, idSchema } from '../../contracts/ids.js';
-import { addAdjustment, listAdjustments } from '../../ledger/adjustments.js';
-import { grantCredits, listCredits } from '../../ledger/credits.js';
+import { currencySchema } from '../../contracts/ids.js';
+import { addAdjustment, listAdjustments, withdrawAdjustment } from '../../ledger/adjustments.js';
 import { listExchangeRates, publishExchangeRates } from '../../ledger/exchange-rates.js';
+import { REQUEST_BODY_BYTES } from '../../limits.js';
 import { listAlerts } from '../../stripe/alerts.js';
 import { actorOf } from '../access.js';
 import type { HttpDeps } from '../deps.js';
-import { adjustmentView, creditGrantView, exchangeRateView } from '../finance-views.js';
+import { adjustmentView, exchangeRateView, publishedRatesView } from '../finance-views.js';
 import { pageOf, pageQuery } from '../paging.js';
+import { stripeAlertView } from '../period-views.js';
+import { problemResponses } from '../problem-view.js';
 import type { HttpServer } from '../server.js';
-import { pageView, problemResponses, stripeAlertView } from '../views.js';
+import { pageView } from '../view-values.js';
 import { periodParams } from './periods.js';
 
-const customerParams = z.strictObject({ customer_id: idSchema });
-
-/** What finance adds to usage and plans: adjustments, prepaid credits, exchange rates. */
+/** What finance adds to usage and plans: adjustments and exchange rates. */
 export function financeRoutes(server: HttpServer, deps: HttpDeps): void {
   server.post(
     '/v1/periods/:customer_id/:start_date/adjustments',
@@ -49,48 +49,39 @@ export function financeRoutes(server: HttpServer, deps: HttpDeps): void {
   );
 
   server.post(
-    '/v1/customers/:customer_id/credits',
+    '/v1/periods/:customer_id/:start_date/adjustments/:adjustment_id/withdraw',
     {
       config: { access: 'finance' },
       schema: {
-        summary: 'Grant prepaid credits',
-        tags: ['customers'],
-        params: customerParams,
-        body: creditGrantSchema,
-        response: { 201: creditGrantView, ...problemResponses },
+        summary: 'Take an adjustment back before the period is sealed',
+        tags: ['periods'],
+        params: periodParams.extend({ adjustment_id: z.coerce.number().int().positive().max(Number.MAX_SAFE_INTEGER) }),
+        body: takeBackSchema,
+        response: { 200: adjustmentView, ...problemResponses },
       },
     },
-    async (request, reply) =>
-      reply.code(201).send(await grantCredits(deps.pool, request.params.customer_id, request.body, actorOf(request))),
-  );
-
-  server.get(
-    '/v1/customers/:customer_id/credits',
-    {
-      config: { access: 'ops' },
-      schema: {
-        summary: 'Grants of prepaid credits with what invoices took of them, the newest first',
-        tags: ['customers'],
-        params: customerParams,
-        response: { 200: z.strictObject({ data: z.array(creditGrantView) }), ...problemResponses },
-      },
+    (request) => {
+      const { adjustment_id, ...period } = request.params;
+      return withdrawAdjustment(deps.pool, period, adjustment_id, { ...request.body, actor: actorOf(request) });
     },
-    async (request) => ({ data: await listCredits(deps.pool, request.params.customer_id) }),
   );
 
   server.post(
     '/v1/exchange-rates',
     {
       config: { access: 'finance' },
+      bodyLimit: REQUEST_BODY_BYTES,
       schema: {
-        summary: 'Publish exchange rates',
+        summary: 'Publish exchange rates, all or none',
         tags: ['exchange rates'],
         body: exchangeRatesSchema,
-        response: { 201: z.strictObject({ data: z.array(exchangeRateView) }), ...problemResponses },
+        response: { 201: publishedRatesView, ...problemResponses },
       },
     },
-    async (request, reply) =>
-      reply.code(201).send({ data: await publishExchangeRates(deps.pool, request.body.rates, actorOf(request)) }),
+    async (request, reply) => {
+      const { rates, on_published } = request.body;
+      return reply.code(201).send(await publishExchangeRates(deps.pool, rates, actorOf(request), on_published));
+    },
   );
 
   server.get(

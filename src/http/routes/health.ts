@@ -2,12 +2,14 @@ import { PERIOD_STATUSES } from '../../contracts/period.js';
 import { STRIPE_ALERT_KINDS } from '../../contracts/stripe-alert.js';
 import { databaseVersion, listMigrations } from '../../database/migrate.js';
 import { CostplusError } from '../../errors/error.js';
+import { OriginCheck } from '../../ledger/origin.js';
 import { PERIOD_COUNT_CACHE_SECONDS, READY_CHECK_TIMEOUT_SECONDS } from '../../limits.js';
 import { listAlerts } from '../../stripe/alerts.js';
 import type { HttpDeps } from '../deps.js';
+import { aliveView, readyView } from '../health-views.js';
+import { problemResponses } from '../problem-view.js';
 import { asCostplusError } from '../problems.js';
 import type { HttpServer } from '../server.js';
-import { aliveView, problemResponses, readyView } from '../views.js';
 
 const tags = ['operations'];
 
@@ -21,6 +23,7 @@ export function healthRoutes(server: HttpServer, deps: HttpDeps): void {
 
   // One check at a time, however many ask: nobody can make load of an open route.
   let underWay: Promise<void> | undefined;
+  const origin = new OriginCheck();
   server.get(
     '/readyz',
     {
@@ -32,7 +35,7 @@ export function healthRoutes(server: HttpServer, deps: HttpDeps): void {
       },
     },
     async () => {
-      underWay ??= checkReady(deps).finally(() => {
+      underWay ??= checkReady(deps, origin).finally(() => {
         underWay = undefined;
       });
       await underWay;
@@ -59,7 +62,7 @@ export function healthRoutes(server: HttpServer, deps: HttpDeps): void {
 }
 
 /** Throws the problem of the first part that is not ready. */
-async function checkReady(deps: HttpDeps): Promise<void> {
+async function checkReady(deps: HttpDeps, origin: OriginCheck): Promise<void> {
   const late = (part: string, code: 'database_unavailable' | 'engine_unavailable') =>
     new CostplusError(code, `The ${part} did not answer within ${READY_CHECK_TIMEOUT_SECONDS} s.`);
   const [version, migrations] = await within(
@@ -78,6 +81,7 @@ async function checkReady(deps: HttpDeps): Promise<void> {
       `The database is at migration ${version}, this code knows ${migrations.length}: deploy the newer code.`,
     );
   }
+  await within(origin.expect(deps.pool), late('database', 'database_unavailable'));
   if (!(await within(deps.engine.healthy(), late('workflow engine', 'engine_unavailable')))) {
     throw new CostplusError('engine_unavailable', 'The workflow engine does not answer.');
   }

@@ -7,9 +7,10 @@ import { resolveHeld } from '../../ledger/resolve-held.js';
 import { actorOf } from '../access.js';
 import type { HttpDeps } from '../deps.js';
 import { pageOf, pageQuery } from '../paging.js';
+import { problemResponses } from '../problem-view.js';
 import type { HttpServer } from '../server.js';
 import { heldAnswerView, heldEventView, heldGroupView, heldModelView } from '../usage-views.js';
-import { pageView, problemResponses } from '../views.js';
+import { pageView } from '../view-values.js';
 
 const tags = ['held usage'];
 

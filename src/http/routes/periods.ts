@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { PeriodCommand } from '../../contracts/engine.js';
+import { expectedRevision } from '../../contracts/approval-options.js';
+import type { CommandName, ExpectedRevision, PeriodCommand, PeriodRef } from '../../contracts/engine.js';
 import { dateSchema, idSchema, noteSchema } from '../../contracts/ids.js';
 import { PERIOD_STATUSES, type Totals } from '../../contracts/period.js';
 import { CostplusError } from '../../errors/error.js';
@@ -12,18 +13,19 @@ import { findPeriod, listPeriods } from '../../periods/period-store.js';
 import { actorOf } from '../access.js';
 import type { HttpDeps } from '../deps.js';
 import { pageOf, pageQuery } from '../paging.js';
+import { commandAnswerView, periodSummaryView, periodView } from '../period-views.js';
+import { problemResponses } from '../problem-view.js';
 import type { HttpServer } from '../server.js';
-import { commandAnswerView, pageView, periodSummaryView, periodView, problemResponses } from '../views.js';
+import { pageView } from '../view-values.js';
 
 export const periodParams = z.strictObject({ customer_id: idSchema, start_date: dateSchema });
 const tags = ['periods'];
 
 /** What a command may say; a body may be left out. */
-const commandSchema = z.strictObject({ request_id: idSchema.optional(), reason: noteSchema.optional() }).nullish();
+const commandSchema = z.strictObject({ request_id: idSchema.optional(), reason: noteSchema.optional() });
 
 const COMMANDS = [
   { command: 'close', summary: 'Close a period now: seal it and bill it' },
-  { command: 'approve', summary: 'Let an invoice go that awaits approval' },
   { command: 'hold', summary: 'Hold a period before it is submitted' },
   { command: 'release', summary: 'Let a held or parked period go on' },
 ] as const;
@@ -41,16 +43,18 @@ export function periodRoutes(server: HttpServer, deps: HttpDeps): void {
           ...pageQuery,
           customer_id: idSchema.optional(),
           status: z.enum(PERIOD_STATUSES).optional(),
+          opening_changed: z.enum(['true', 'false']).optional(),
         }),
         response: { 200: pageView(periodSummaryView), ...problemResponses },
       },
     },
     async (request) => {
-      const { customer_id, status } = request.query;
+      const { customer_id, status, opening_changed } = request.query;
       const page = await listPeriods(deps.pool, {
         ...pageOf(request.query),
         ...(customer_id === undefined ? {} : { customer_id }),
         ...(status === undefined ? {} : { status }),
+        ...(opening_changed === undefined ? {} : { opening_changed: opening_changed === 'true' }),
       });
       const totals = await readTotalsOf(
         deps.pool,
@@ -75,6 +79,41 @@ export function periodRoutes(server: HttpServer, deps: HttpDeps): void {
     (request) => readPeriodView(deps.pool, request.params.customer_id, request.params.start_date),
   );
 
+  const drive = async (period: PeriodRef, name: CommandName, command: PeriodCommand) => {
+    // The engine would start a workflow for a period that is not there.
+    if (!(await findPeriod(deps.pool, period.customer_id, period.start_date))) {
+      throw new CostplusError('unknown_period', 'This customer has no billing period with that start date.');
+    }
+    return deps.engine.command(period, name, command);
+  };
+
+  server.post(
+    '/v1/periods/:customer_id/:start_date/approve',
+    {
+      config: { access: 'finance' },
+      schema: {
+        summary: 'Let an invoice go that awaits approval',
+        description:
+          'Answers when the step is accepted. The same request id does nothing twice. `revision`, `total` and `content_hash` name the invoice that was looked at; where another one waits by now, nothing is approved.',
+        tags,
+        params: periodParams,
+        body: commandSchema.extend(expectedRevision).nullish(),
+        response: { 200: commandAnswerView, ...problemResponses },
+      },
+    },
+    (request) => {
+      const { revision, total, content_hash } = request.body ?? {};
+      const expected: ExpectedRevision = {
+        ...(revision === undefined ? {} : { revision }),
+        ...(total === undefined ? {} : { total }),
+        ...(content_hash === undefined ? {} : { content_hash }),
+      };
+      const command = commandOf(request, request.body ?? {});
+      const isNamed = Object.keys(expected).length > 0;
+      return drive(request.params, 'approve', isNamed ? { ...command, expected } : command);
+    },
+  );
+
   for (const { command, summary } of COMMANDS) {
     server.post(
       `/v1/periods/:customer_id/:start_date/${command}`,
@@ -85,18 +124,11 @@ export function periodRoutes(server: HttpServer, deps: HttpDeps): void {
           description: 'Answers when the step is accepted. The same request id does nothing twice.',
           tags,
           params: periodParams,
-          body: commandSchema,
+          body: commandSchema.nullish(),
           response: { 200: commandAnswerView, ...problemResponses },
         },
       },
-      async (request) => {
-        const { customer_id, start_date } = request.params;
-        // The engine would start a workflow for a period that is not there.
-        if (!(await findPeriod(deps.pool, customer_id, start_date))) {
-          throw new CostplusError('unknown_period', 'This customer has no billing period with that start date.');
-        }
-        return deps.engine.command({ customer_id, start_date }, command, commandOf(request, request.body ?? {}));
-      },
+      (request) => drive(request.params, command, commandOf(request, request.body ?? {})),
     );
   }
 }
@@ -111,6 +143,7 @@ function summaryOf(period: Period, totals: Totals | null): z.output<typeof perio
     status: period.status,
     status_reason: period.status_reason,
     payment_status: period.payment_status,
+    opening_changed: period.opening_changes !== null,
     totals,
   };
 }

@@ -6,9 +6,11 @@ import { listPlans, publishPlan, readPlan } from '../../plans/plan-store.js';
 import { actorOf } from '../access.js';
 import type { HttpDeps } from '../deps.js';
 import { pageOf, pageQuery } from '../paging.js';
+import { planView } from '../plan-view.js';
+import { problemResponses } from '../problem-view.js';
 import type { HttpServer } from '../server.js';
 import { validatorFor } from '../validation.js';
-import { pageView, planView, problemResponses } from '../views.js';
+import { pageView } from '../view-values.js';
 
 const planParams = z.strictObject({ plan_id: idSchema });
 const versionParams = z.strictObject({ plan_id: idSchema, version: z.coerce.number().int().positive() });

@@ -4,9 +4,10 @@ import { REPORTED_COSTS_DEFAULT_DAYS } from '../../limits.js';
 import { listReportedCosts } from '../../reconciliation/reported-costs.js';
 import type { HttpDeps } from '../deps.js';
 import { pageOf, pageQuery } from '../paging.js';
+import { problemResponses } from '../problem-view.js';
 import type { HttpServer } from '../server.js';
 import { reportedCostView } from '../usage-views.js';
-import { pageView, problemResponses } from '../views.js';
+import { pageView } from '../view-values.js';
 
 const DAY_MS = 86_400_000;
 

@@ -1,8 +1,9 @@
 import { CostplusError } from '../../errors/error.js';
 import { WEBHOOK_BODY_BYTES } from '../../limits.js';
 import type { HttpDeps } from '../deps.js';
+import { webhookAnswerView } from '../health-views.js';
+import { problemResponses } from '../problem-view.js';
 import type { HttpServer } from '../server.js';
-import { problemResponses, webhookAnswerView } from '../views.js';
 
 /** `POST /v1/stripe/webhook`: Stripe signs the body's bytes, so they are handed over as they came. */
 export function stripeWebhookRoutes(server: HttpServer, deps: HttpDeps): void {

@@ -9,11 +9,12 @@ import { DOOR_BODY_BYTES } from '../../limits.js';
 import { parseStrictJson } from '../../usage/strict-json.js';
 import type { HttpDeps } from '../deps.js';
 import { receiveEntries } from '../door-entries.js';
+import { problemResponses } from '../problem-view.js';
 import { unpackBody } from '../request-body.js';
 import type { HttpServer } from '../server.js';
+import { traceAnswerView } from '../usage-results-views.js';
 import { UsageSenders } from '../usage-sender.js';
 import { describedOnly } from '../validation.js';
-import { problemResponses, traceAnswerView } from '../views.js';
 
 const PROTOBUF = 'application/x-protobuf';
 /** Refusals that one answer words: exporters write it into a log line. */

@@ -4,9 +4,10 @@ import { USAGE_REVIEW_DEFAULT_DAYS } from '../../limits.js';
 import { listUsageReview } from '../../reconciliation/usage-review.js';
 import type { HttpDeps } from '../deps.js';
 import { pageOf, pageQuery } from '../paging.js';
+import { problemResponses } from '../problem-view.js';
 import type { HttpServer } from '../server.js';
 import { HOW_FOUND, usageReviewView } from '../usage-views.js';
-import { pageView, problemResponses } from '../views.js';
+import { pageView } from '../view-values.js';
 
 const DAY_MS = 86_400_000;
 

@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { idSchema } from '../../contracts/ids.js';
 import { readUsageTrail } from '../../invoicing/usage-trail.js';
 import type { HttpDeps } from '../deps.js';
+import { problemResponses } from '../problem-view.js';
 import type { HttpServer } from '../server.js';
-import { problemResponses, usageTrailView } from '../views.js';
+import { usageTrailView } from '../usage-trail-view.js';
 
 /** `GET /v1/usage/{customer_id}/{event_id}`: everything that became of one event. */
 export function usageTrailRoutes(server: HttpServer, deps: HttpDeps): void {

@@ -3,11 +3,12 @@ import { usageEventSchema } from '../../contracts/usage-event.js';
 import { readUsageBody } from '../../ledger/receive-usage.js';
 import { EVENTS_PER_REQUEST_COUNT, REQUEST_BODY_BYTES } from '../../limits.js';
 import type { HttpDeps } from '../deps.js';
+import { problemResponses } from '../problem-view.js';
 import { receivedBytes, unpackBody } from '../request-body.js';
 import type { HttpServer } from '../server.js';
+import { usageResultsSchema } from '../usage-results-views.js';
 import { UsageSenders } from '../usage-sender.js';
 import { describedOnly } from '../validation.js';
-import { problemResponses, usageResultsSchema } from '../views.js';
 
 /** The body as the OpenAPI document shows it; the route checks shape and events itself, event by event. */
 const bodySchema = z.strictObject({ events: z.array(usageEventSchema).min(1).max(EVENTS_PER_REQUEST_COUNT) });

@@ -44,4 +44,21 @@ describe('heartbeats of an activity that reads a period', () => {
     await sleep(30);
     expect(beats).toHaveLength(count);
   });
+
+  it('end an attempt that was given up at its next step: its successor has the work', async () => {
+    const environment = new MockActivityEnvironment();
+    const read: number[] = [];
+    const attempt = environment.run(() =>
+      heartbeating(async (onProgress) => {
+        for (let events = 1; ; events++) {
+          onProgress(events);
+          read.push(events);
+          if (events === 3) environment.cancel();
+          await sleep(1);
+        }
+      }),
+    );
+    await expect(attempt).rejects.toMatchObject({ name: 'CancelledFailure' });
+    expect(read).toEqual([1, 2, 3]);
+  });
 });

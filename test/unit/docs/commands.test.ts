@@ -82,10 +82,13 @@ describe.each(docsPages())('%s', (page) => {
 
 /** Pages whose commands another test than the journey through the docs runs. */
 const RUN_ELSEWHERE = [
+  'docs/how-to/adjustments.md',
   'docs/how-to/approve-invoices.md',
   'docs/how-to/bring-your-own-key.md',
   'docs/how-to/change-a-plan.md',
+  'docs/how-to/credits.md',
   'docs/how-to/csv-backfill.md',
+  'docs/how-to/exchange-rates.md',
   'docs/how-to/keep-prices-current.md',
   'docs/how-to/late-usage.md',
   'docs/how-to/litellm.md',

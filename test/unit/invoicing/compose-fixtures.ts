@@ -1,4 +1,5 @@
-import { type Plan, type PlanInput, planSchema } from '../../../src/contracts/plan.js';
+import type { OpeningBalances } from '../../../src/contracts/balances.js';
+import { type Plan, type PlanInput, planSchema, type RuleMatch } from '../../../src/contracts/plan.js';
 import type { ComposeInput } from '../../../src/invoicing/compose.js';
 import { neededAttributes } from '../../../src/plans/plan-rules.js';
 import type { CostGroup } from '../../../src/pricing/pricing-result.js';
@@ -39,6 +40,11 @@ interface InputParts extends Partial<Omit<ComposeInput, 'pricing' | 'inputs'>> {
   versions?: number[];
 }
 
+/** What credits match: pricing keeps it apart. */
+export function matchesOf(opening: OpeningBalances | undefined): RuleMatch[] {
+  return (opening?.credits ?? []).flatMap(({ match }) => match ?? []);
+}
+
 /** November 2026 of one customer, whole, in dollars, unless said otherwise. */
 export function anInput({
   groups = [],
@@ -64,7 +70,7 @@ export function anInput({
         version: versions[index] ?? index + 1,
         from: from[index] ?? null,
       })),
-      attributes: neededAttributes(plans),
+      attributes: neededAttributes(plans, matchesOf(rest.opening)),
     },
     pricing: { groups, held: [], events: groups.reduce((events, group) => events + group.events, 0) },
     ...rest,

@@ -38,6 +38,14 @@ describe('an invoice of more lines than fit', () => {
     expect(content.events).toBe(300);
   });
 
+  it('of a plan whose lines stand on a subscription folds beyond 200, so that its own items have room', () => {
+    const plans = [aPlan({ invoice_on: 'subscription' })];
+    const { content } = composeInvoice(anInput({ plans, groups: models(201) }));
+    expect(content.lines).toHaveLength(200);
+    expect(content.total).toBe(`${sumTo(201)}.00`);
+    expect(composeInvoice(anInput({ plans, groups: models(200) })).content.lines.at(-1)!.plan).not.toBeNull();
+  });
+
   it('leaves room for the fee, the allowance, the minimum and the maximum', () => {
     const plans = [
       aPlan({ base_fee: '1', allowance: { charge: '2' }, minimum_spend: '100000', maximum_spend: '200000' }),

@@ -4,17 +4,19 @@ import {
   type ComparedLine,
   compareLines,
   type EndedInvoice,
+  fitPlan,
   planCorrection,
   supplementLines,
 } from '../../../src/invoicing/correction-plan.js';
 import { INVOICE_LINES_COUNT } from '../../../src/limits.js';
 
-const paid = (id: string, subtotal: number, credited = 0, refundable = subtotal - credited): EndedInvoice => ({
+const paid = (id: string, subtotal: number, credited = 0): EndedInvoice => ({
   id,
   ended: 'paid',
   subtotal,
   credited,
-  refundable,
+  creditable: subtotal - credited,
+  lines: null,
 });
 const line = (name: string, amount: number): ComparedLine => ({
   kind: 'usage',
@@ -27,7 +29,7 @@ const line = (name: string, amount: number): ComparedLine => ({
 const endedInvoice = fc.record({
   subtotal: fc.integer({ min: -2_000, max: 5_000 }),
   share: fc.nat(100),
-  ended: fc.constantFrom('paid' as const, 'paid' as const, 'void' as const, 'deleted' as const),
+  ended: fc.constantFrom('paid' as const, 'part_paid' as const, 'void' as const, 'deleted' as const),
 });
 
 describe('what a correction needs', () => {
@@ -53,8 +55,8 @@ describe('what a correction needs', () => {
       is: {
         invoice: 'none',
         credits: [
-          { stripe_invoice_id: 'b', amount: 200, refund: 0 },
-          { stripe_invoice_id: 'a', amount: 50, refund: 0 },
+          { stripe_invoice_id: 'b', amount: 200 },
+          { stripe_invoice_id: 'a', amount: 50 },
         ],
       },
     },
@@ -65,17 +67,26 @@ describe('what a correction needs', () => {
       is: {
         invoice: 'supplement',
         invoice_amount: -100,
-        credits: [{ stripe_invoice_id: 'a', amount: 300, refund: 0 }],
+        credits: [{ stripe_invoice_id: 'a', amount: 300 }],
       },
     },
   ])('$name', ({ ended, total, is }) => {
-    expect(planCorrection(ended, total, 'balance')).toMatchObject(is);
+    expect(planCorrection(ended, total)).toMatchObject(is);
   });
 
-  it('refunds what was paid with money, and the rest goes to the balance', () => {
-    expect(planCorrection([paid('a', 300, 0, 120)], 100, 'refund').credits).toEqual([
-      { stripe_invoice_id: 'a', amount: 200, refund: 120 },
-    ]);
+  it('counts an invoice that was paid in part as one that stands', () => {
+    expect(planCorrection([{ ...paid('a', 300), ended: 'part_paid' }], 500)).toMatchObject({
+      live: 300,
+      invoice: 'supplement',
+      invoice_amount: 200,
+    });
+  });
+
+  it('asks for what credit notes cannot give by a negative invoice', () => {
+    const plan = planCorrection([paid('a', 300)], 100);
+    const credit = { stripe_invoice_id: 'a', part: 1, amount: 199, lines: [] };
+    expect(fitPlan(plan, [credit])).toMatchObject({ credits: [credit], invoice: 'supplement', invoice_amount: -1 });
+    expect(fitPlan(plan, [{ ...credit, amount: 200 }])).toMatchObject({ invoice: 'none', invoice_amount: 0 });
   });
 
   it('always leaves the books at the total, and credits no invoice beyond itself', () => {
@@ -85,14 +96,13 @@ describe('what a correction needs', () => {
           const credited = Math.floor((Math.max(0, subtotal) * share) / 100);
           return { ...paid(`in_${at}`, subtotal, credited), ended: how };
         });
-        const plan = planCorrection(ended, total, 'refund');
+        const plan = planCorrection(ended, total);
         const credits = plan.credits.reduce((sum, { amount }) => sum + amount, 0);
         expect(plan.live - credits + plan.invoice_amount).toBe(total);
-        for (const { stripe_invoice_id: id, amount, refund } of plan.credits) {
+        for (const { stripe_invoice_id: id, amount } of plan.credits) {
           const { subtotal, credited } = ended.find((one) => one.id === id)!;
           expect(amount).toBeGreaterThan(0);
           expect(amount).toBeLessThanOrEqual(subtotal - credited);
-          expect(refund).toBeLessThanOrEqual(amount);
         }
       }),
     );

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
+import type Stripe from 'stripe';
 import { describe, expect, it } from 'vitest';
-import { findDifference, lineChunks, META_HASH, META_INVOICE, META_LINE } from '../../../src/invoicing/draft-check.js';
+import { findDifference, META_HASH, META_INVOICE, META_LINE } from '../../../src/invoicing/draft-check.js';
+import { type LineTaxes, lineCalls, productsOfCredits } from '../../../src/invoicing/draft-lines.js';
 import type { InvoiceToSubmit } from '../../../src/invoicing/submission-store.js';
 
 const invoiceOf = (amounts: number[], currency = 'usd'): InvoiceToSubmit => ({
@@ -89,7 +91,7 @@ describe('lines as they are sent', () => {
   it('are chunks of at most 100 that hold each line once, in order', () => {
     fc.assert(
       fc.property(amounts, (list) => {
-        const chunks = lineChunks(invoiceOf(list));
+        const chunks = lineCalls(invoiceOf(list)).map((one) => ('lines' in one ? one.lines : []));
         expect(chunks.every((chunk) => chunk.length > 0 && chunk.length <= 100)).toBe(true);
         expect(chunks.flat().map((line) => line.amount)).toEqual(list);
         expect(chunks.flat().map((line) => (line.metadata as Record<string, string>)[META_LINE])).toEqual(
@@ -100,34 +102,77 @@ describe('lines as they are sent', () => {
   });
 
   it('carry the first and the last second of the period', () => {
-    expect(lineChunks(invoiceOf([1]))[0]![0]!.period).toEqual({
+    const period = {
       start: Date.parse('2026-11-01T00:00:00Z') / 1_000,
       end: Date.parse('2026-11-30T23:59:59Z') / 1_000,
-    });
+    };
+    expect(lineCalls(invoiceOf([1]))).toMatchObject([{ lines: [{ period }] }]);
+    expect(lineCalls(invoiceOf([-1]), { default_tax_code: 'txcd_1' })).toMatchObject([{ credit: { period } }]);
   });
 });
 
 describe('a line that is a product at Stripe', () => {
   const [invoice, period] = [invoiceOf([1_250, -300, 0]), { start: 1_793_491_200, end: 1_796_083_199 }];
-  const send = (stripe: { product?: string; tax_code?: string } | null) =>
-    lineChunks({ ...invoice, lines: invoice.lines.map((line) => ({ ...line, stripe })) })[0]!;
+  const withReference = (stripe: { product?: string; tax_code?: string } | null) => ({
+    ...invoice,
+    lines: invoice.lines.map((line) => ({ ...line, stripe })),
+  });
+  const send = (stripe: { product?: string; tax_code?: string } | null, taxes: LineTaxes = {}) =>
+    lineCalls(withReference(stripe), taxes);
 
-  it('is sent as a price of that product; a credit stays an amount, since a price cannot be negative', () => {
+  it('is sent as a price of that product; a credit stays an amount while the product has no tax code', () => {
     expect(send({ product: 'prod_1' })).toMatchObject([
-      { price_data: { currency: 'usd', unit_amount: 1_250, product: 'prod_1' }, quantity: 1, period },
-      { amount: -300 },
-      { price_data: { unit_amount: 0, product: 'prod_1' } },
+      {
+        lines: [
+          { price_data: { currency: 'usd', unit_amount: 1_250, product: 'prod_1' }, quantity: 1, period },
+          { amount: -300 },
+          { price_data: { unit_amount: 0, product: 'prod_1' } },
+        ],
+      },
     ]);
-    expect(send({ product: 'prod_1' })[0]).not.toHaveProperty('amount');
+    expect(send({ product: 'prod_1' })).not.toMatchObject([{ lines: [{ amount: 1_250 }] }]);
   });
 
-  it('with a tax code alone is a product made for it', () => {
+  it('a credit is taxed like its product: an invoice item with the tax code of that, in its place', () => {
+    const taxes = { of_products: new Map([['prod_1', 'txcd_10000000']]) };
+    expect(send({ product: 'prod_1' }, taxes)).toMatchObject([
+      { lines: [{ price_data: { unit_amount: 1_250 } }] },
+      { credit: { amount: -300, currency: 'usd', tax_code: 'txcd_10000000', metadata: { [META_LINE]: '2' }, period } },
+      { lines: [{ price_data: { unit_amount: 0 } }] },
+    ]);
+    expect(productsOfCredits(withReference({ product: 'prod_1' }))).toEqual(['prod_1']);
+    expect(productsOfCredits(withReference({ product: 'prod_1', tax_code: 'txcd_10000000' }))).toEqual([]);
+  });
+
+  it('with a tax code alone is a product made for it, below zero an invoice item', () => {
     const product_data = { name: 'Usage', tax_code: 'txcd_10000000' };
-    expect(send({ tax_code: 'txcd_10000000' })[0]).toMatchObject({ price_data: { unit_amount: 1_250, product_data } });
+    const sent = [
+      { lines: [{ price_data: { unit_amount: 1_250, product_data } }] },
+      { credit: { amount: -300, tax_code: 'txcd_10000000' } },
+      { lines: [{ price_data: { unit_amount: 0, product_data } }] },
+    ];
+    expect(send({ tax_code: 'txcd_10000000' })).toMatchObject(sent);
+    expect(send(null, { default_tax_code: 'txcd_10000000' })).toMatchObject(sent);
   });
 
   it('and without either an amount', () => {
-    expect(send(null)[0]).toMatchObject({ amount: 1_250, description: 'Usage' });
-    expect(send(null)[0]).not.toHaveProperty('price_data');
+    expect(send(null)).toMatchObject([{ lines: [{ amount: 1_250, description: 'Usage' }, { amount: -300 }, {}] }]);
+    expect(send(null)).not.toMatchObject([{ lines: [{ price_data: {} }] }]);
+  });
+
+  it('and each line goes out once, in order, whichever have a code', () => {
+    fc.assert(
+      fc.property(amounts, fc.array(fc.boolean(), { minLength: 250, maxLength: 250 }), (list, coded) => {
+        const all = invoiceOf(list);
+        const lines = all.lines.map((line, at) => (coded[at] ? { ...line, stripe: { tax_code: 'txcd_1' } } : line));
+        const sent = lineCalls({ ...all, lines }).flatMap((one) => ('lines' in one ? one.lines : [one.credit]));
+        expect(sent.map(({ metadata }) => (metadata as Record<string, string>)[META_LINE])).toEqual(
+          list.map((_, index) => String(index + 1)),
+        );
+        const amountOf = (line: (typeof sent)[number]) =>
+          line.amount ?? (line as Stripe.InvoiceAddLinesParams.Line).price_data?.unit_amount;
+        expect(sent.map(amountOf)).toEqual(list);
+      }),
+    );
   });
 });

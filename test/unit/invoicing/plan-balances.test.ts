@@ -7,6 +7,7 @@ import {
   compose,
   credit,
   december,
+  type Example,
   linesOf,
   pages,
   REPORT,
@@ -58,6 +59,21 @@ describe('a commitment', () => {
       '250.00',
     ],
   ])('%s', (_what, example, lines, total) => check(example, lines, total));
+
+  it('of a plan that is taken up again goes on, where the seal says so; without, it ends as it did: 300 x (1 + 1/3) / 3', () => {
+    const example: Example = {
+      plans: [plan, {}, { ...plan, plan_id: 'pro' }],
+      from: [null, '2026-11-06T00:00:00.000Z', '2026-11-26T00:00:00.000Z'],
+      used: [reports],
+      next: december(),
+      opening: { commitment: { ...state, over: 1, elapsed: '1', spent: '50' } },
+    };
+    const sealed = compose({ ...example, plan_at_end: 'pro' });
+    expect(linesOf(sealed)).toEqual(['usage 30.00']);
+    expect(sealed.content.balances.closing.commitment).toEqual({ ...state, over: 2, elapsed: '4/3', spent: '80' });
+    // 133.33 - 50 - 30
+    expect(linesOf(compose(example))).toEqual(['usage 30.00', 'commitment 53.33']);
+  });
 
   it('goes on with what was spent, of which credits paid nothing back', () => {
     const { balances } = compose({

@@ -9,7 +9,7 @@ import type { PlanInput } from '../../../src/contracts/plan.js';
 import { type ComposedInvoice, type ComposeInput, composeInvoice } from '../../../src/invoicing/compose.js';
 import { checkPlan, neededAttributes } from '../../../src/plans/plan-rules.js';
 import type { CostGroup } from '../../../src/pricing/pricing-result.js';
-import { aGroup, anInput, aPlan } from './compose-fixtures.js';
+import { aGroup, anInput, aPlan, matchesOf } from './compose-fixtures.js';
 
 /** Usage that costs `cost` in all; `quantity` of its meter, one event, unless said otherwise. */
 export interface Used {
@@ -17,6 +17,7 @@ export interface Used {
   meter?: string;
   quantity?: number;
   events?: number;
+  provider?: string;
   model_id?: string;
   currency?: string;
   /** Which of the plans was in force. */
@@ -29,6 +30,8 @@ export interface Example extends Partial<Omit<ComposeInput, 'opening' | 'counts'
   plan?: Partial<PlanInput>;
   plans?: Partial<PlanInput>[];
   from?: (string | null)[];
+  /** 1 of each plan unless said otherwise. */
+  versions?: number[];
   used?: Used[];
   actions?: Record<string, number>;
   seats?: string;
@@ -57,7 +60,7 @@ export function compose(example: Example): ComposedInvoice {
 }
 
 export function inputOf(example: Example): ComposeInput {
-  const { plan, plans: several, used = [], actions = {}, seats, opening, from, ...rest } = example;
+  const { plan, plans: several, used = [], actions = {}, seats, opening, from, versions, ...rest } = example;
   const currency = rest.currency ?? 'usd';
   const plans = (several ?? [plan ?? {}]).map((body, index) =>
     aPlan({ currency, ...(index === 0 ? {} : { plan_id: `plan-${index}` }), ...body }),
@@ -68,21 +71,22 @@ export function inputOf(example: Example): ComposeInput {
     actions: Object.entries(actions).map(([of, count]) => ({ plan_id, version: 1, of, actions: count })),
     largest: seats === undefined ? [] : [{ plan_id, version: 1, meter: reported!.meter, quantity: seats }],
   };
-  const names = neededAttributes(plans);
+  const balances = { ...NO_OPENING, ...opening };
+  const names = neededAttributes(plans, matchesOf(balances));
   return anInput({
     ...rest,
     currency,
     plans,
-    versions: plans.map(() => 1),
+    versions: versions ?? plans.map(() => 1),
     from: from ?? plans.map((_, index) => (index === 0 ? null : '2026-11-16T00:00:00.000Z')),
     groups: used.map((one) => groupOf(one, names)),
     counts,
-    opening: { ...NO_OPENING, ...opening },
+    opening: balances,
   });
 }
 
 function groupOf(used: Used, names: string[]): CostGroup {
-  const { cost = '0', meter = 'requests', quantity = 1, events = 1, model_id, currency, segment } = used;
+  const { cost = '0', meter = 'requests', quantity = 1, events = 1, provider, model_id, currency, segment } = used;
   return aGroup({
     meter,
     quantity: `${quantity}`,
@@ -91,6 +95,7 @@ function groupOf(used: Used, names: string[]): CostGroup {
     price_id: `${meter} ${cost} ${quantity}`,
     events,
     attributes: names.map((name) => (used[name] === undefined ? null : String(used[name]))),
+    ...(provider === undefined ? {} : { provider }),
     ...(model_id === undefined ? {} : { model_id }),
     ...(currency === undefined ? {} : { currency }),
     ...(segment === undefined ? {} : { segment }),

@@ -129,7 +129,7 @@ describe('a plan is refused, with the field, where', () => {
       },
       'lines.unit[1].meter',
     ],
-    ['lines should stand on a subscription invoice', { invoice_on: 'subscription' }, 'invoice_on'],
+    ['lines on a subscription should be a draft', { invoice_on: 'subscription', submission: 'draft' }, 'submission'],
   ])('%s', (_what, plan, field) => {
     expect(refusal(plan)).toBe(field);
   });

@@ -53,7 +53,18 @@ function priced(rows: UsageRow[], terms: Terms = {}): PricingResult {
 
 const costOf = (result: PricingResult) => format(sum(result.groups.map(groupCost)));
 const chargeOf = (result: PricingResult, terms: Terms = {}) =>
-  format(periodCharge(inputsOf(terms), [terms.plan ?? plan()], result, { currency: 'usd', rates: {} }));
+  format(
+    periodCharge(
+      {
+        inputs: inputsOf(terms),
+        plans: [terms.plan ?? plan()],
+        span: { start_ms: 0, end_ms: 1, calendar_ms: 1 },
+        counts: { actions: [] },
+        to: { currency: 'usd', rates: {} },
+      },
+      result,
+    ),
+  );
 
 const call = (given: Partial<UsageRow> = {}) =>
   usageRow({

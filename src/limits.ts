@@ -178,6 +178,9 @@ export const IDLE_TRANSACTION_SECONDS = 60;
 export const CALENDAR_CHANGE_PERIOD_DAYS = 3;
 /** First instants of periods kept in memory, one for each zone, anchor and period in use. */
 export const CALENDAR_CACHE_COUNT = 50_000;
+/** Past periods that one PUT of a customer opens: ten years of weeks. Each becomes an invoice of its own; more is a year
+ * mistyped. */
+export const BACKDATED_PERIODS_COUNT = 525;
 /** Customers kept in memory by one process with their calendars and plans, about 1 KiB each. */
 export const CUSTOMER_CACHE_COUNT = 50_000;
 
@@ -228,6 +231,9 @@ export const SIGNAL_BATCHES_PER_RUN_COUNT = 64;
 export const TIMELINE_PAGE_COUNT = 200;
 /** Timeline entries kept in workflow memory and carried over continue-as-new; Postgres has all of them. */
 export const TIMELINE_ENTRIES_COUNT = 50;
+
+/** The longest that the SDK waits before it repeats a call by itself: what closing a connection may have to wait for. */
+export const ENGINE_RETRY_INTERVAL_MILLISECONDS = 1_000;
 
 /** Workflow tasks, activities and pollers of one worker: the settings that paid on 2 cores (docs/explanation). */
 export const WORKER_WORKFLOW_TASKS_COUNT = 100;

@@ -42,12 +42,12 @@ export async function startApi(config: ServerConfig): Promise<RunningApi> {
     eventAgeDays: config.EVENT_AGE_DAYS,
     onChunk: (events) => metrics.chunkEvents.observe(events),
   });
-  const client = createEngineClient(config);
+  const engine = createEngineClient(config);
   const server = createServer({
     pool,
     appender,
     catalogs,
-    engine: new Engine(client),
+    engine: new Engine(engine.client),
     receiveStripeWebhook: webhookReceiver(config, pool, metrics),
     reportedCostTolerance: config.REPORTED_COST_TOLERANCE,
     encryptionKey: Buffer.from(config.COSTPLUS_ENCRYPTION_KEY, 'base64'),
@@ -67,7 +67,7 @@ export async function startApi(config: ServerConfig): Promise<RunningApi> {
     }
     await appender.close();
     await pool.end();
-    await client.connection.close();
+    await engine.close();
     logger.info('stopped');
   };
   try {

@@ -109,7 +109,7 @@ async function work(config: ServerConfig, { priceSources, logger, metrics, onCre
   const stripe =
     config.STRIPE_SECRET_KEY === undefined ? null : stripeClient(config, config.STRIPE_SECRET_KEY, pool, metrics);
   const connection = await NativeConnection.connect(connectionOptions(config));
-  const client = createEngineClient(config);
+  const { client, close: closeEngine } = createEngineClient(config);
   await registerSearchAttributes(client.connection, config.TEMPORAL_NAMESPACE);
   await ensurePayloadPartitions(pool);
   const engine = new Engine(client);
@@ -227,7 +227,7 @@ async function work(config: ServerConfig, { priceSources, logger, metrics, onCre
     await endJobs();
     await appender.close();
     await connection.close();
-    await client.connection.close();
+    await closeEngine();
     await pool.end();
   }
 }

@@ -181,6 +181,8 @@ export const CALENDAR_CACHE_COUNT = 50_000;
 /** Past periods that one PUT of a customer opens: ten years of weeks. Each becomes an invoice of its own; more is a year
  * mistyped. */
 export const BACKDATED_PERIODS_COUNT = 525;
+/** How often the worker opens the first period of customers whose billing starts: early in a period, whatever its length. */
+export const STARTED_PERIODS_MINUTES = 5;
 /** Customers kept in memory by one process with their calendars and plans, about 1 KiB each. */
 export const CUSTOMER_CACHE_COUNT = 50_000;
 
@@ -376,7 +378,8 @@ export const WEBHOOK_EVENT_DAYS = 60;
 export const WEBHOOK_PRUNE_COUNT = 10_000;
 /** Standing alerts about Stripe that one list shows, the newest. */
 export const STRIPE_ALERTS_COUNT = 500;
-/** Stripe: what a footer, a memo and custom fields of an invoice hold. The footer leaves room for the link to details. */
+/** Stripe: what a footer, a memo and custom fields of an invoice hold. The footer leaves room for exchange
+ * rates and the link to details. */
 export const INVOICE_FOOTER_CHARS = 4_000;
 export const INVOICE_MEMO_CHARS = 1_500;
 export const INVOICE_CUSTOM_FIELDS_COUNT = 4;

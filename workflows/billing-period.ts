@@ -253,6 +253,21 @@ function validateCommand(command: PeriodCommand): void {
   if (typeof command?.request_id !== 'string' || command.request_id === '' || command.request_id.length > 256) {
     throw ApplicationFailure.nonRetryable('A command needs a request_id of 1 to 256 characters.', 'invalid_request');
   }
+  validatePlan(command.rebill);
+}
+
+/** A re-bill names a plan by its id, and a version by its number; not beside plans that are to be looked up. */
+function validatePlan(rebill: PeriodCommand['rebill']): void {
+  const plan = rebill?.plan;
+  if (plan === undefined) return;
+  const { plan_id, version } = plan ?? {};
+  const isNamed =
+    typeof plan_id === 'string' && (version === undefined || (Number.isSafeInteger(version) && version > 0));
+  if (isNamed && rebill?.plans !== 'assigned') return;
+  throw ApplicationFailure.nonRetryable(
+    'The plan of a re-bill is a plan_id with the number of a version or none, and stands beside plans "pinned".',
+    'invalid_request',
+  );
 }
 
 /** The code of src/errors that an activity failed with. */

@@ -1,14 +1,13 @@
 import type { Command } from 'commander';
 import type { CommandAnswer } from '../contracts/engine.js';
 import type { IssuedRevision } from '../contracts/invoice.js';
-import type { PeriodView, WaitingLateView } from '../contracts/period.js';
+import type { WaitingLateView } from '../contracts/period.js';
 import type { RebillPreview } from '../invoicing/rebill-preview.js';
-import type { InvoiceProof } from '../invoicing/verify-invoice.js';
 import type { VoidedUsage } from '../ledger/void-usage.js';
 import { apiPath } from './api-client.js';
 import { type CommandContext, connect, describe, print } from './context.js';
-import { CommandFailure, EXIT_FAILED, EXIT_NOT_FOUND } from './exit-codes.js';
 import { fields, table } from './output.js';
+import { planNames, readNamedPlan } from './plan-names.js';
 
 interface RebillFlags {
   reason: string;
@@ -16,6 +15,7 @@ interface RebillFlags {
   dryRun?: boolean;
   catalog: string;
   plans: string;
+  plan?: string;
   refund: string;
   json?: boolean;
 }
@@ -31,12 +31,17 @@ export function registerRebill(period: Command, context: CommandContext): void {
     [
       'period rebill acme 2026-11-01 --reason "usage was sent twice" --dry-run',
       'period rebill acme 2026-11-01 --reason "usage was sent twice" --refund refund',
+      'period rebill acme 2026-11-01 --reason "the contract said growth" --plan growth@3 --dry-run',
     ],
   )
     .requiredOption('--reason <text>', 'why; kept in the timeline and the audit log')
     .option('--dry-run', 'show the difference, do nothing')
     .option('--catalog <version>', 'prices: pinned (as sealed) or newest', 'pinned')
     .option('--plans <which>', 'plans: pinned (as sealed) or assigned (as they are now)', 'pinned')
+    .option(
+      '--plan <plan[@version]>',
+      'the plan that should have been in force; the newest version where none is named',
+    )
     .option('--refund <where>', 'what was paid too much: to the balance, or a refund', 'balance')
     .option('--request-id <id>', 'the same id does nothing twice')
     .action(async (customer: string, start: string, options: RebillFlags) => {
@@ -45,6 +50,7 @@ export function registerRebill(period: Command, context: CommandContext): void {
         dry_run: options.dryRun ?? false,
         catalog: options.catalog,
         plans: options.plans,
+        ...(options.plan === undefined ? {} : { plan: readNamedPlan(options.plan) }),
         refund: options.refund,
         ...(options.requestId === undefined ? {} : { request_id: options.requestId }),
       });
@@ -55,51 +61,19 @@ export function registerRebill(period: Command, context: CommandContext): void {
     });
 }
 
-/** `costplus invoice list` and `costplus invoice verify`, on the `invoice` command. */
+/** `costplus invoice list`, on the `invoice` command. */
 export function registerRevisions(invoice: Command, context: CommandContext): void {
-  const named = (name: string) =>
-    invoice.command(name).argument('<customer>').argument('<start_date>', 'such as 2026-11-01');
-  describe(named('list').description('all issued revisions of a period, and what each has at Stripe'), [
-    'invoice list acme 2026-11-01',
-  ]).action(async (customer: string, start: string, options: { json?: boolean }) => {
+  describe(
+    invoice
+      .command('list')
+      .argument('<customer>')
+      .argument('<start_date>', 'such as 2026-11-01')
+      .description('all issued revisions of a period, and what each has at Stripe'),
+    ['invoice list acme 2026-11-01'],
+  ).action(async (customer: string, start: string, options: { json?: boolean }) => {
     const path = apiPath('/v1/periods/{}/{}/invoices', customer, start);
     const { data } = (await (await connect(context)).get(path)) as { data: IssuedRevision[] };
     print(context, options, data, renderRevisions);
-  });
-
-  describe(
-    named('verify')
-      .argument('[revision]')
-      .description('derive issued revisions again and compare bytes; all of them where none is named'),
-    ['invoice verify acme 2026-11-01', 'invoice verify acme 2026-11-01 1'],
-  ).action(async (customer: string, start: string, revision: string | undefined, options: { json?: boolean }) => {
-    const api = await connect(context);
-    const period = (await api.get(apiPath('/v1/periods/{}/{}', customer, start))) as PeriodView;
-    const wanted = revision === undefined ? period.invoices.map((one) => String(one.revision)) : [revision];
-    if (wanted.length === 0) {
-      throw new CommandFailure(EXIT_NOT_FOUND, `No invoice is issued yet; the period is ${period.status}.`);
-    }
-    const proofs: InvoiceProof[] = [];
-    for (const one of wanted) {
-      proofs.push(
-        (await api.get(apiPath('/v1/periods/{}/{}/invoices/{}/verify', customer, start, one))) as InvoiceProof,
-      );
-    }
-    print(context, options, proofs, (all) =>
-      all
-        .map(
-          (proof) => `revision ${proof.revision}: ${proof.matches ? `the same (${proof.issued_hash})` : 'different'}\n`,
-        )
-        .join(''),
-    );
-    const wrong = proofs.find(({ matches }) => !matches);
-    if (wrong) {
-      const { path, issued, derived } = wrong.difference!;
-      throw new CommandFailure(
-        EXIT_FAILED,
-        `Revision ${wrong.revision} differs first at ${path}: issued ${issued}, derived ${derived}.`,
-      );
-    }
   });
 }
 
@@ -165,6 +139,7 @@ function renderPreview(preview: RebillPreview): string {
   const parts = [
     fields({
       revision: preview.revision,
+      plan: planChange(preview),
       'late events': preview.late_events,
       before: `${preview.before.total} ${currency}`,
       after: `${preview.after.total} ${currency}`,
@@ -187,6 +162,12 @@ function renderPreview(preview: RebillPreview): string {
     parts.push(table(['stripe invoice', 'status', 'paid', 'what is done'], rows));
   }
   return parts.join('\n');
+}
+
+/** The plans before and after, where they are others. */
+function planChange({ before, after }: RebillPreview): string | undefined {
+  const [was, is] = [planNames(before.plans), planNames(after.plans)];
+  return was === is ? undefined : `${was} -> ${is}`;
 }
 
 /** What follows; the amounts of costplus are before tax. */

@@ -10,10 +10,10 @@ export function registerCustomers(program: Command, context: CommandContext): vo
   describe(
     customer
       .command('put')
-      .description('make or change a customer from a JSON file (- reads standard input)')
+      .description('make a customer, or change what a JSON file (- is standard input) says of it; null clears')
       .argument('<customer>')
       .argument('<file>'),
-    ['customer put acme acme.json', `customer put acme - <<< '{"currency": "usd", "plan_id": "pro"}'`],
+    ['customer put acme acme.json', `customer put acme - <<< '{"currency": "usd", "plan_id": "pro", "ends_at": null}'`],
   ).action(async (id: string, file: string, options: { json?: boolean }) => {
     const body = await readJsonFile(file);
     const put = await (await connect(context)).put(apiPath('/v1/customers/{}', id), body);

@@ -38,10 +38,14 @@ export function registerExchangeRates(program: Command, context: CommandContext)
       print(context, options, (answer as PublishedRates).data, renderRates);
     });
 
-  describe(rates.command('list').description('published rates, the newest first'), [
-    'exchange-rates list --from usd --to gbp',
-    'exchange-rates list --limit 500 --json',
-  ])
+  describe(
+    rates
+      .command('list')
+      .description(
+        'published rates, the last published first (by when they were published, not by when they hold from)',
+      ),
+    ['exchange-rates list --from usd --to gbp', 'exchange-rates list --limit 500 --json'],
+  )
     .option('--from <currency>', 'from this currency only', currency)
     .option('--to <currency>', 'into this currency only', currency)
     .option('--limit <count>', 'at most this many', parseCount, PAGE_DEFAULT_COUNT)

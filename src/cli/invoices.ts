@@ -6,12 +6,18 @@ import { type ApiClient, apiPath } from './api-client.js';
 import { type CommandContext, connect, describe, print } from './context.js';
 import { registerRevisions } from './corrections.js';
 import { CommandFailure, EXIT_NOT_FOUND } from './exit-codes.js';
+import { registerLineUsage } from './invoice-lines.js';
+import { registerVerify } from './invoice-proofs.js';
+import { registerIssuedInvoices } from './issued-invoices.js';
 import { fields, table } from './output.js';
 
-/** `costplus invoice show`, `details-link`, `list` and `verify`. */
+/** `costplus invoices` and `costplus invoice ...`. */
 export function registerInvoices(program: Command, context: CommandContext): void {
+  registerIssuedInvoices(program, context);
   const invoice = program.command('invoice').description('issued invoices');
   registerRevisions(invoice, context);
+  registerVerify(invoice, context);
+  registerLineUsage(invoice, context);
   describe(
     invoice
       .command('show')
@@ -73,6 +79,13 @@ function subscriptionFields(lines: InvoiceView['subscription']) {
   };
 }
 
+/** The rates that it was exchanged at; its own currency needs none. */
+function rateFields({ currency, exchange_rates }: InvoiceView): Record<string, string> {
+  const foreign = Object.entries(exchange_rates).filter(([from]) => from !== currency);
+  if (foreign.length === 0) return {};
+  return { 'exchange rate': foreign.map(([from, rate]) => `1 ${from} = ${rate} ${currency}`).join(', ') };
+}
+
 /** An invoice, or a preview of one, for reading. */
 export function renderInvoice(view: InvoiceView): string {
   const head = fields({
@@ -86,6 +99,7 @@ export function renderInvoice(view: InvoiceView): string {
     cost: `${view.cost} ${view.cost_currency}`,
     'stripe invoice': view.stripe_invoice_id,
     ...subscriptionFields(view.subscription),
+    ...rateFields(view),
     'content hash': view.content_hash,
   });
   const lines = view.lines.map((line) => [

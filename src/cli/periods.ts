@@ -14,6 +14,7 @@ import { type ChangeOptions, hasChange, readChange, renderComparison, withChange
 
 type PeriodSummary = Pick<PeriodView, 'customer_id' | 'start_date' | 'period' | 'status' | 'payment_status'> & {
   totals: Totals | null;
+  invoice: { revision: number; total: string; currency: string } | null;
 };
 
 const COMMANDS = [
@@ -132,8 +133,8 @@ function named(parent: Command, name: string): Command {
 function renderPeriods(periods: PeriodSummary[]): string {
   if (periods.length === 0) return 'No billing periods.\n';
   return table(
-    ['customer', 'start', 'end', 'status', 'payment', 'events', 'held', 'charge', 'currency'],
-    periods.map(({ customer_id, start_date, period, status, payment_status, totals }) => [
+    ['customer', 'start', 'end', 'status', 'payment', 'events', 'held', 'charge', 'invoice', 'currency'],
+    periods.map(({ customer_id, start_date, period, status, payment_status, totals, invoice }) => [
       customer_id,
       start_date,
       period.end,
@@ -142,6 +143,7 @@ function renderPeriods(periods: PeriodSummary[]): string {
       totals?.events,
       totals?.held_events,
       totals?.charge,
+      invoice?.total,
       totals === null ? null : `${totals.currency}${totals.without_rate.length > 0 ? ' (no rate)' : ''}`,
     ]),
   );

@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
-import type { DryRunPage, DryRunPeriod } from '../contracts/dry-run.js';
+import type { DryRunPage, DryRunPeriod, EventLeftOut } from '../contracts/dry-run.js';
 import { add, format, parseDecimal, subtract, ZERO } from '../money/fraction.js';
 import { type CommandContext, connect, describe, print, readJsonFile } from './context.js';
 import { CommandFailure, EXIT_USAGE } from './exit-codes.js';
 import { ratesOver } from './invoices.js';
 import { fields, table } from './output.js';
+import { planNames, readNamedPlan } from './plan-names.js';
 
 /** The options that say what is supposed to be different. */
 export interface ChangeOptions {
@@ -90,14 +91,12 @@ export async function readChange(options: ChangeOptions): Promise<Record<string,
     throw new CommandFailure(EXIT_USAGE, 'Say what is different: --plan, --plan-file, --catalog or --events.');
   }
   const { plan, planFile, catalog, events } = options;
-  const named = plan === undefined ? null : /^([^@]+)(?:@([1-9]\d{0,8}))?$/.exec(plan);
-  if (plan !== undefined && named === null) throw new CommandFailure(EXIT_USAGE, '--plan is written pro or pro@4.');
+  const named = plan === undefined ? null : readNamedPlan(plan);
   if (catalog !== undefined && !/^[1-9]\d{0,8}$/.test(catalog)) {
     throw new CommandFailure(EXIT_USAGE, '--catalog is the number of a catalog version.');
   }
-  const version = named?.[2];
   return {
-    ...(named ? { plan: { plan_id: named[1], ...(version === undefined ? {} : { version: Number(version) }) } } : {}),
+    ...(named === null ? {} : { plan: named }),
     ...(planFile === undefined ? {} : { inline_plan: await readJsonFile(planFile) }),
     ...(catalog === undefined ? {} : { catalog_version: Number(catalog) }),
     ...(events === undefined ? {} : { events: await readEvents(events) }),
@@ -113,16 +112,14 @@ async function readEvents(path: string): Promise<unknown> {
 export function renderComparison(page: DryRunPage): string {
   const period = page.data[0]!;
   const { before, after, currency } = period;
-  const planNames = (side: DryRunPeriod['after']) =>
-    side?.plans.map(({ plan_id, version }) => `${plan_id} version ${version}`).join(', ');
   const head = fields({
     customer: period.customer_id,
     period: `${period.period.start} to ${period.period.end}`,
     status: period.status,
-    plan: `${planNames(before)} -> ${planNames(after)}`,
+    plan: `${planNames(before?.plans ?? [])} -> ${planNames(after?.plans ?? [])}`,
     'catalog version': `${before?.catalog_version} -> ${after?.catalog_version}`,
     'held events': `${before?.held_events} -> ${after?.held_events}`,
-    'events added': period.events_added,
+    'events added': eventsText(period),
   });
   const rows = period.lines.map((line) => [line.description, line.before, line.after, line.difference]);
   const lines = rows.length === 0 ? 'No line differs.\n' : table(['line', 'is', 'would be', 'difference'], rows);
@@ -133,6 +130,19 @@ export function renderComparison(page: DryRunPage): string {
     ...(period.invoice === null ? {} : ratesOver(period.invoice)),
   });
   return [head, lines, total].join('\n');
+}
+
+const LEFT_OUT_WORDS: Record<EventLeftOut, string> = {
+  other_customer: 'of another customer',
+  other_period: 'outside of this period',
+  repeated: 'more than once in the request',
+  in_ledger: 'in the ledger already',
+};
+
+/** How many of the request's events are in it, and why the others are not. */
+function eventsText({ events_added, events_left_out }: DryRunPeriod): string {
+  const others = events_left_out.map(({ reason, events }) => `${events} ${LEFT_OUT_WORDS[reason]}`);
+  return others.length === 0 ? String(events_added) : `${events_added} (left out: ${others.join(', ')})`;
 }
 
 function renderWhatIf({ data, totals }: Pick<DryRunPage, 'data' | 'totals'>): string {

@@ -11,6 +11,7 @@ import { lockBilling, lockPeriod } from '../ledger/billing-lock.js';
 import { sealRevision } from '../ledger/next-revision.js';
 import { findWait } from '../ledger/seal.js';
 import { addTimeline, setPeriodStatus } from '../periods/period-store.js';
+import { readPlan } from '../plans/plan-store.js';
 import { approveNewest } from './approval.js';
 import { acceptHeld } from './held-at-close.js';
 import { type PeriodRow, readPeriodRow } from './period-state.js';
@@ -35,7 +36,7 @@ export async function applyCommand(
   { pool, catalogs }: CommandDeps,
   ref: PeriodRef,
   name: CommandName,
-  command: PeriodCommand,
+  asked: PeriodCommand,
 ): Promise<CommandAnswer> {
   const subject = `${ref.customer_id}/${ref.start_date}`;
   return inTransaction(pool, async (client) => {
@@ -44,7 +45,7 @@ export async function applyCommand(
     const period = await readPeriodRow(client, ref, true);
     const known = await client.query<{ command: string; subject: string; outcome: Omit<CommandAnswer, 'applied'> }>(
       'SELECT command, subject, outcome FROM commands WHERE request_id = $1',
-      [command.request_id],
+      [asked.request_id],
     );
     const earlier = known.rows[0];
     if (earlier) {
@@ -55,6 +56,7 @@ export async function applyCommand(
       }
       return { ...earlier.outcome, applied: false };
     }
+    const command = await withPlanVersion(client, asked);
     const status = await APPLY[name](client, period, command, catalogs);
     const { status_version } = await readPeriodRow(client, ref);
     const waitsFor = name === 'close' ? await findWait(client, period.period_id) : null;
@@ -82,6 +84,14 @@ export async function applyCommand(
     );
     return { ...outcome, applied: true };
   });
+}
+
+/** A command whose plan has the number of its version: what is newest now is what was meant. Throws `unknown_plan`. */
+async function withPlanVersion(client: Client, command: PeriodCommand): Promise<PeriodCommand> {
+  const plan = command.rebill?.plan;
+  if (plan === undefined) return command;
+  const { plan_id, version } = await readPlan(client, plan.plan_id, plan.version);
+  return { ...command, rebill: { ...command.rebill!, plan: { plan_id, version } } };
 }
 
 async function lockForSeal(client: Client, ref: PeriodRef): Promise<void> {

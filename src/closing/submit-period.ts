@@ -65,7 +65,7 @@ export async function submitPeriod(deps: SubmitDeps, ref: PeriodRef): Promise<Su
 function alreadyMetered(eventName: string, value: string): string {
   return (
     `Usage of this period went to Stripe as events of the meter ${eventName} (${value}): an invoice would bill it twice. ` +
-    'Assign a plan with meter events again, and bill the period again with the plans of now.'
+    'Bill the period again under a plan with meter events.'
   );
 }
 

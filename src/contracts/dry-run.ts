@@ -4,13 +4,13 @@ import type { ClosingBalances, OpeningBalances } from './balances.js';
 import { dateSchema, idSchema } from './ids.js';
 import type { InvoiceContent } from './invoice.js';
 import type { PeriodStatus } from './period.js';
-import { planSchema } from './plan.js';
+import { namedPlanSchema, planSchema } from './plan.js';
 
 /** What is supposed to be different; at least one of it. */
 const changeSchema = z
   .strictObject({
     /** A published version of a plan, the newest where none is named, for all of the period. */
-    plan: z.strictObject({ plan_id: idSchema, version: z.number().int().positive().optional() }).optional(),
+    plan: namedPlanSchema.optional(),
     /** A plan that is not published. */
     inline_plan: planSchema.optional(),
     catalog_version: z.number().int().positive().optional(),
@@ -53,6 +53,10 @@ export const dryRunSchema = z
 export type DryRunRequest = z.infer<typeof dryRunSchema>;
 export type DryRunChange = DryRunRequest['change'];
 
+/** Why events of a request are not in a period; the first that holds. */
+export const EVENT_LEFT_OUT = ['other_customer', 'other_period', 'repeated', 'in_ledger'] as const;
+export type EventLeftOut = (typeof EVENT_LEFT_OUT)[number];
+
 /** One side of a comparison; `total` in major units of the period's currency. */
 export interface DryRunSide {
   total: string;
@@ -83,6 +87,8 @@ export interface DryRunPeriod {
   balances: { opening: OpeningBalances; closing: ClosingBalances } | null;
   /** Events of the request that are in `after`: those of this customer and period that the ledger does not have. */
   events_added: number;
+  /** The other events of the request: how many are not in `after`, by reason. */
+  events_left_out: { reason: EventLeftOut; events: number }[];
   /** Lines that differ; wording as it would be. */
   lines: { description: string; before: string; after: string; difference: string }[];
   /** What would be composed; of a single period only. */

@@ -72,9 +72,17 @@ export interface ExpectedRevision {
 export interface RebillOptions {
   catalog: 'pinned' | 'newest';
   plans: 'pinned' | 'assigned';
+  /** The plan that should have been in force in all of the period: instead of what `plans` says. */
+  plan?: NamedPlan;
   refund: 'balance' | 'refund';
   /** Late usage that is taken in: all that waits, or just what a person let go; all where it is left out. */
   late_usage?: 'all' | 'released';
+}
+
+/** A published version of a plan; the newest one where none is named. */
+export interface NamedPlan {
+  plan_id: string;
+  version?: number | undefined;
 }
 
 export interface CommandAnswer {

@@ -88,6 +88,9 @@ export type Plan = z.infer<typeof planSchema>;
 /** A plan as a client may write it: everything with a default may be left out. */
 export type PlanInput = z.input<typeof planSchema>;
 
+/** Names a published version; the newest one where none is named. */
+export const namedPlanSchema = z.strictObject({ plan_id: idSchema, version: z.number().int().positive().optional() });
+
 /** One immutable version. */
 export interface PlanVersion {
   plan_id: string;

@@ -15,8 +15,8 @@ interface Bounds {
 /**
  * Brings the rows of periods in line with changed bounds. The end cuts the unsealed period it falls into, and a period
  * that the old end cut is extended again while it is unsealed; after its seal the rest of its month becomes a period of
- * its own. Usage that was placed stays where it is. Throws `conflict` for bounds that would take away a period, change a
- * sealed one, or change where an existing one starts.
+ * its own. An earlier start takes in the hours of the first period's day that lie before it. Usage that was placed stays where it is. Throws `conflict` for bounds that would take away a period, change a
+ * sealed one, or let an existing one start later.
  */
 export async function changeBounds(
   client: Client,
@@ -24,28 +24,41 @@ export async function changeBounds(
   wanted: Bounds,
   nowMs: number,
 ): Promise<void> {
-  if (wanted.starts_at_ms !== known.starts_at) await checkStart(client, known, wanted);
+  if (wanted.starts_at_ms !== known.starts_at) await moveStart(client, known, wanted);
   if (wanted.ends_at_ms !== known.ends_at) await moveEnd(client, known, wanted, nowMs);
 }
 
-/** A period is named by its start: where one exists, billing may only begin earlier, on another day. */
-async function checkStart(client: Client, known: CustomerRecord, { starts_at_ms }: Bounds): Promise<void> {
-  const { rows } = await client.query<Pick<Period, 'starts_at' | 'start_date'>>(
-    'SELECT starts_at, start_date FROM periods WHERE customer_id = $1 ORDER BY starts_at LIMIT 1',
-    [known.customer_id],
-  );
-  const first = rows[0];
-  if (!first || starts_at_ms === null || starts_at_ms === first.starts_at.getTime()) return;
-  const sameDay = localDate(known.calendars[0]!.time_zone, starts_at_ms) >= first.start_date;
-  if (starts_at_ms > first.starts_at.getTime() || sameDay) {
-    throw new CostplusError('conflict', `The period ${first.start_date} has begun; billing cannot start after it.`, {
-      field: 'starts_at',
-    });
+/**
+ * A period is named by its start: where one exists, billing may only begin earlier, on another day. Where the first period
+ * begins in the middle of the day on which its span does, the hours before it have no name of their own: it takes them in.
+ */
+async function moveStart(client: Client, known: CustomerRecord, { starts_at_ms }: Bounds): Promise<void> {
+  const first = await lockPeriod(client, known.customer_id, 'ASC');
+  if (!first || starts_at_ms === first.starts_at.getTime()) return;
+  const refused = (reason: string) => new CostplusError('conflict', reason, { field: 'starts_at' });
+  const zone = known.calendars[0]!.time_zone;
+  if (
+    starts_at_ms !== null &&
+    (starts_at_ms > first.starts_at.getTime() || localDate(zone, starts_at_ms) >= first.start_date)
+  ) {
+    throw refused(`The period ${first.start_date} has begun; billing cannot start after it.`);
   }
+  const natural = periodAt(known.calendars, { starts_at: null, ends_at: null }, first.starts_at.getTime())!;
+  if (natural.start_date !== first.start_date || natural.starts_at >= first.starts_at.getTime()) return;
+  if (first.sealed_at) throw refused(`The period ${first.start_date} is sealed; billing cannot start before it.`);
+  const start = new Date(natural.starts_at);
+  await client.query('UPDATE periods SET starts_at = $2, updated_at = now() WHERE period_id = $1', [
+    first.period_id,
+    start,
+  ]);
+  await addTimeline(client, first.period_id, 'start_moved', {
+    from: first.starts_at.toISOString(),
+    to: start.toISOString(),
+  });
 }
 
 async function moveEnd(client: Client, known: CustomerRecord, { ends_at_ms }: Bounds, nowMs: number): Promise<void> {
-  const newest = await lockNewest(client, known.customer_id);
+  const newest = await lockPeriod(client, known.customer_id, 'DESC');
   if (!newest) return;
   const [startsAt, endsAt] = [newest.starts_at.getTime(), newest.ends_at.getTime()];
   if (ends_at_ms !== null && ends_at_ms <= startsAt) {
@@ -78,10 +91,10 @@ async function moveEnd(client: Client, known: CustomerRecord, { ends_at_ms }: Bo
   await setDeadlines(client, known.customer_id, nowMs, newest.period_id);
 }
 
-/** The newest period row, read after its lock is held: appends that know its old span have committed. */
-async function lockNewest(client: Client, customerId: string): Promise<Period | undefined> {
+/** The newest (`DESC`) or the first period row, read after its lock is held: appends that know its old span have committed. */
+async function lockPeriod(client: Client, customerId: string, order: 'ASC' | 'DESC'): Promise<Period | undefined> {
   const { rows: found } = await client.query<{ period_id: number }>(
-    'SELECT period_id FROM periods WHERE customer_id = $1 ORDER BY starts_at DESC LIMIT 1',
+    `SELECT period_id FROM periods WHERE customer_id = $1 ORDER BY starts_at ${order} LIMIT 1`,
     [customerId],
   );
   if (!found[0]) return undefined;

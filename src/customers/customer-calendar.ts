@@ -1,31 +1,35 @@
-import type { CustomerBody } from '../contracts/customer.js';
+import type { Customer, CustomerBody } from '../contracts/customer.js';
 import type { Client } from '../database/pool.js';
 import { CostplusError } from '../errors/error.js';
 import { type CalendarTerms, isTimeZone, localDate } from '../periods/calendar.js';
+import { kept } from './kept.js';
 
 /** The keys of a customer that say how its time is cut into periods. */
-type CalendarKeys = Pick<CustomerBody, 'time_zone' | 'interval' | 'anchor_day' | 'anchor_month' | 'anchor_weekday'>;
+type CalendarKey = 'time_zone' | 'interval' | 'anchor_day' | 'anchor_month' | 'anchor_weekday';
 
 /**
- * The calendar that a body asks for, what was left out decided. Throws `invalid_customer` for an unknown time zone, and
- * for an anchor that periods of this interval do not have: it would be believed to mean something.
+ * The calendar that a body asks for: keys that it leaves out are those of the known calendar, else the defaults. An anchor that
+ * another interval does not have falls away. Throws `invalid_customer` for an unknown time zone, and for an anchor that
+ * the body names and periods of this interval do not have: it would be believed to mean something.
  */
-export function calendarOf(body: CalendarKeys): CalendarTerms {
-  const { time_zone, interval, anchor_day, anchor_month, anchor_weekday } = body;
+export function calendarOf(body: Pick<CustomerBody, CalendarKey>, known?: CalendarTerms): CalendarTerms {
+  const time_zone = kept(body.time_zone, known?.time_zone, 'UTC');
+  const interval = kept(body.interval, known?.interval, 'month');
   if (!isTimeZone(time_zone)) throw invalid('time_zone', 'must be a time zone of the IANA database');
-  if (interval === 'week' && anchor_day !== 1) {
+  const hasDay = interval !== 'week';
+  const hasMonth = interval === 'quarter' || interval === 'year';
+  if (!hasDay && (body.anchor_day ?? 1) !== 1) {
     throw invalid('anchor_day', 'weeks begin on an anchor_weekday and have no anchor_day');
   }
-  if ((interval === 'week' || interval === 'month') && anchor_month !== undefined) {
+  if (!hasMonth && (body.anchor_month ?? null) !== null)
     throw invalid('anchor_month', 'only quarters and years have one');
-  }
-  if (interval !== 'week' && anchor_weekday !== undefined) throw invalid('anchor_weekday', 'only weeks have one');
+  if (hasDay && (body.anchor_weekday ?? null) !== null) throw invalid('anchor_weekday', 'only weeks have one');
   return {
     time_zone,
     interval,
-    anchor_day,
-    anchor_month: anchor_month ?? 1,
-    anchor_weekday: anchor_weekday ?? 1,
+    anchor_day: hasDay ? kept(body.anchor_day, known?.anchor_day, 1) : 1,
+    anchor_month: hasMonth ? kept(body.anchor_month, known?.anchor_month, 1) : 1,
+    anchor_weekday: hasDay ? 1 : kept(body.anchor_weekday, known?.anchor_weekday, 1),
   };
 }
 
@@ -36,7 +40,7 @@ export function calendarKeys({
   anchor_day,
   anchor_month,
   anchor_weekday,
-}: CalendarTerms): CalendarKeys {
+}: CalendarTerms): Pick<Customer, CalendarKey> {
   return {
     time_zone,
     interval,

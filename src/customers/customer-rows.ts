@@ -1,4 +1,4 @@
-import type { CustomerBody } from '../contracts/customer.js';
+import type { Budget } from '../contracts/plan.js';
 import type { Queryable } from '../database/pool.js';
 import type { CalendarRow, CalendarTerms } from '../periods/calendar.js';
 
@@ -16,7 +16,7 @@ export interface CustomerRecord {
   currency: string;
   stripe_customer_id: string | null;
   stripe_subscription_id: string | null;
-  budgets: CustomerBody['budgets'];
+  budgets: Budget[];
   /** Bounds of billing, ms since the epoch. */
   starts_at: number | null;
   ends_at: number | null;

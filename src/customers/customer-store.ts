@@ -5,21 +5,21 @@ import { ID_PATTERN } from '../contracts/ids.js';
 import type { Page, PageRequest } from '../contracts/page.js';
 import { type Client, inTransaction, type Pool, type Queryable } from '../database/pool.js';
 import { CostplusError } from '../errors/error.js';
-import type { CalendarTerms } from '../periods/calendar.js';
-import { readPlan } from '../plans/plan-store.js';
 import { changeBounds } from './customer-bounds.js';
-import { calendarKeys, calendarOf, changeCalendar, insertCalendar } from './customer-calendar.js';
+import { calendarKeys, changeCalendar, insertCalendar } from './customer-calendar.js';
 import { ensurePeriodAt } from './customer-periods.js';
 import { type CustomerRecord, readCustomerRecords, readCustomerRecordsAfter } from './customer-rows.js';
 import { setDeadlines } from './customer-spans.js';
+import { openPastPeriods } from './past-periods.js';
 import { assignFirstPlan, changePlan, changesPlan, heldSince } from './plan-assignments.js';
+import { type WantedCustomer, wantedCustomer } from './wanted-customer.js';
 
 /**
- * Writes the whole customer, in one transaction with the audit log, and opens the current period. What is already under
- * way keeps its meaning: a changed calendar takes effect at the end of the newest period, a changed plan when
- * `plan_effective` says, a changed end of billing cuts or extends the unsealed period it stands in. A body that changes nothing makes no revision. A
- * `stripe_customer_id` or `stripe_subscription_id` that is left out keeps the known one. Usage that waited for the customer is placed afterwards by
- * `placeWaitingUsage`.
+ * Makes a customer, or changes what the body says of one (`wantedCustomer`), in one transaction with the audit log, and
+ * opens the current period; where the body names a `starts_at` that has passed, also those since then. What is already
+ * under way keeps its meaning: a changed calendar takes effect at the end of the newest period, a changed plan when
+ * `plan_effective` says, a changed end of billing cuts or extends the unsealed period it stands in. A body that changes
+ * nothing makes no revision. Usage that waited for the customer is placed afterwards by `placeWaitingUsage`.
  * Throws `invalid_customer` with the field at fault, `unknown_plan`, or `conflict` where existing periods forbid it.
  */
 export async function putCustomer(
@@ -30,17 +30,15 @@ export async function putCustomer(
   nowMs: number = Date.now(),
 ): Promise<{ customer: Customer; created: boolean }> {
   if (!ID_PATTERN.test(customerId)) throw invalid('customer_id', 'must be 1 to 128 of A-Z a-z 0-9 . _ : -');
-  const calendar = calendarOf(body);
-  const startsAt = body.starts_at === undefined ? null : Date.parse(body.starts_at);
-  const endsAt = body.ends_at === undefined ? null : Date.parse(body.ends_at);
-  if (startsAt !== null && endsAt !== null && endsAt <= startsAt) throw invalid('ends_at', 'must be after starts_at');
-
   return inTransaction(pool, async (client) => {
-    const { plan, version } = await readPlan(client, body.plan_id, body.plan_version);
-    if (plan.currency !== body.currency) throw invalid('currency', `must be the plan's currency, ${plan.currency}`);
-    const wanted: Wanted = { ...body, calendar, plan_version: version, starts_at_ms: startsAt, ends_at_ms: endsAt };
-    const created = await insertCustomer(client, customerId, wanted, actor, nowMs);
-    if (!created) await changeCustomer(client, customerId, wanted, actor, nowMs);
+    let known = await lockRecord(client, customerId);
+    const created =
+      !known &&
+      (await insertCustomer(client, customerId, await wantedCustomer(client, null, body, nowMs), actor, nowMs));
+    // Another transaction may have made it meanwhile.
+    if (!created) known ??= await lockRecord(client, customerId);
+    if (known) await changeCustomer(client, known, await wantedCustomer(client, known, body, nowMs), actor, nowMs);
+    if (body.starts_at) await openPastPeriods(client, await readRecord(client, customerId), nowMs);
     await ensurePeriodAt(client, customerId, nowMs, nowMs);
     return { customer: await readCustomer(client, customerId), created };
   });
@@ -60,12 +58,10 @@ export async function listCustomers(database: Queryable, page: PageRequest): Pro
   return { data, next_cursor: last ? writeCursor(last.customer_id) : null };
 }
 
-/** The body with what was left open decided: the plan's version, bounds in ms. */
-interface Wanted extends CustomerBody {
-  plan_version: number;
-  calendar: CalendarTerms;
-  starts_at_ms: number | null;
-  ends_at_ms: number | null;
+/** The customer, which nobody else changes until the transaction ends; undefined where there is none. */
+async function lockRecord(client: Client, customerId: string): Promise<CustomerRecord | undefined> {
+  await client.query('SELECT FROM customers WHERE customer_id = $1 FOR NO KEY UPDATE', [customerId]);
+  return (await readCustomerRecords(client, [customerId])).get(customerId);
 }
 
 async function readRecord(database: Queryable, customerId: string): Promise<CustomerRecord> {
@@ -78,7 +74,7 @@ async function readRecord(database: Queryable, customerId: string): Promise<Cust
 async function insertCustomer(
   client: Client,
   customerId: string,
-  wanted: Wanted,
+  wanted: WantedCustomer,
   actor: string,
   nowMs: number,
 ): Promise<boolean> {
@@ -89,14 +85,14 @@ async function insertCustomer(
      ON CONFLICT DO NOTHING`,
     [
       customerId,
-      wanted.name ?? null,
+      wanted.name,
       wanted.currency,
-      wanted.stripe_customer_id ?? null,
+      wanted.stripe_customer_id,
       JSON.stringify(wanted.budgets),
       wanted.starts_at_ms,
       wanted.ends_at_ms,
       nowMs,
-      wanted.stripe_subscription_id ?? null,
+      wanted.stripe_subscription_id,
     ],
   );
   if (inserted.rowCount === 0) return false;
@@ -107,19 +103,20 @@ async function insertCustomer(
     plan_version: wanted.plan_version,
     currency: wanted.currency,
     ...calendarKeys(wanted.calendar),
+    ...(wanted.starts_at_ms === null ? {} : { starts_at: instant(wanted.starts_at_ms) }),
+    ...(wanted.ends_at_ms === null ? {} : { ends_at: instant(wanted.ends_at_ms) }),
   });
   return true;
 }
 
 async function changeCustomer(
   client: Client,
-  customerId: string,
-  wanted: Wanted,
+  known: CustomerRecord,
+  wanted: WantedCustomer,
   actor: string,
   nowMs: number,
 ): Promise<void> {
-  await client.query('SELECT FROM customers WHERE customer_id = $1 FOR NO KEY UPDATE', [customerId]);
-  const known = await readRecord(client, customerId);
+  const customerId = known.customer_id;
   const changed = changesOf(known, wanted);
   const planFrom = changesPlan(known, wanted) ? await changePlan(client, known, wanted, actor, nowMs) : undefined;
   if (planFrom !== undefined) changed.plan = planChange(known, wanted, planFrom);
@@ -136,49 +133,42 @@ async function changeCustomer(
     });
   }
   await client.query(
-    `UPDATE customers SET name = $2, currency = $3, stripe_customer_id = coalesce($4, stripe_customer_id), budgets = $5,
+    `UPDATE customers SET name = $2, currency = $3, stripe_customer_id = $4, budgets = $5,
        starts_at = to_timestamp($6 / 1000.0), ends_at = to_timestamp($7 / 1000.0), revision = revision + 1,
        updated_at = to_timestamp($8 / 1000.0), stripe_subscription_id = $9
      WHERE customer_id = $1`,
     [
       customerId,
-      wanted.name ?? null,
+      wanted.name,
       wanted.currency,
-      wanted.stripe_customer_id ?? null,
+      wanted.stripe_customer_id,
       JSON.stringify(wanted.budgets),
       wanted.starts_at_ms,
       wanted.ends_at_ms,
       nowMs,
-      subscriptionOf(known, wanted),
+      wanted.stripe_subscription_id,
     ],
   );
   if (changed.starts_at || changed.ends_at) await changeBounds(client, known, wanted, nowMs);
   if (planFrom !== undefined) await setDeadlines(client, customerId, nowMs);
   if (changed.calendar) {
-    await ensurePeriodAt(client, customerId, nowMs, nowMs);
+    // Where billing is under way, the period of now is one of the calendar that was in force until now.
+    if (hasPeriods) await ensurePeriodAt(client, customerId, nowMs, nowMs);
     await changeCalendar(client, customerId, wanted.calendar);
   }
   await audit(client, actor, 'customer.change', customerId, { revision: known.revision + 1, ...changed });
 }
 
-/** Left out keeps the known subscription; null takes it away. */
-function subscriptionOf(known: CustomerRecord, { stripe_subscription_id: wanted }: Wanted): string | null {
-  return wanted === undefined ? known.stripe_subscription_id : wanted;
-}
-
 type Change = { from: unknown; to: unknown };
 
 /** What a body changes of a customer, for the audit log. */
-function changesOf(known: CustomerRecord, wanted: Wanted): Record<string, Change> {
+function changesOf(known: CustomerRecord, wanted: WantedCustomer): Record<string, Change> {
   const calendar = known.calendars.at(-1)!;
   const pairs: Record<string, Change> = {
-    name: { from: known.name, to: wanted.name ?? null },
+    name: { from: known.name, to: wanted.name },
     currency: { from: known.currency, to: wanted.currency },
-    stripe_customer_id: {
-      from: known.stripe_customer_id,
-      to: wanted.stripe_customer_id ?? known.stripe_customer_id,
-    },
-    stripe_subscription_id: { from: known.stripe_subscription_id, to: subscriptionOf(known, wanted) },
+    stripe_customer_id: { from: known.stripe_customer_id, to: wanted.stripe_customer_id },
+    stripe_subscription_id: { from: known.stripe_subscription_id, to: wanted.stripe_subscription_id },
     budgets: { from: known.budgets, to: wanted.budgets },
     starts_at: { from: instant(known.starts_at), to: instant(wanted.starts_at_ms) },
     ends_at: { from: instant(known.ends_at), to: instant(wanted.ends_at_ms) },
@@ -192,7 +182,7 @@ function changesOf(known: CustomerRecord, wanted: Wanted): Record<string, Change
 /** What a change of plan was, for the audit log; `fromMs` null: it holds from the beginning. */
 function planChange(
   known: CustomerRecord,
-  wanted: Wanted,
+  wanted: WantedCustomer,
   fromMs: number | null,
 ): Change & { effective_from: string | null } {
   const { plan_id, plan_version } = known.assignments.at(-1)!;

@@ -6,6 +6,7 @@ import { LATE_OUTCOMES, type WaitingLateView } from '../contracts/period.js';
 import type { RebillPreview } from '../invoicing/rebill-preview.js';
 import type { InvoiceProof } from '../invoicing/verify-invoice.js';
 import type { VoidedUsage } from '../ledger/void-usage.js';
+import { plansInForce } from './invoice-views.js';
 import { subscriptionLinesView } from './subscription-lines-view.js';
 
 export const openingChangeView: z.ZodType<OpeningChange> = z.strictObject({
@@ -52,8 +53,8 @@ export const rebillPreviewView: z.ZodType<RebillPreview> = z.strictObject({
   revision,
   currency: z.string(),
   late_events: count,
-  before: z.strictObject({ revision: revision.nullable(), total: decimal }),
-  after: z.strictObject({ total: decimal }),
+  before: z.strictObject({ revision: revision.nullable(), total: decimal, plans: plansInForce }),
+  after: z.strictObject({ total: decimal, plans: plansInForce }),
   difference: decimal,
   lines: z.array(z.strictObject({ description: z.string(), before: decimal, after: decimal })),
   stripe: z.array(

@@ -1,15 +1,13 @@
 import { z } from 'zod';
-import type { DryRunPage } from '../contracts/dry-run.js';
+import { type DryRunPage, EVENT_LEFT_OUT } from '../contracts/dry-run.js';
 import { dateSchema, idSchema, instantSchema } from '../contracts/ids.js';
 import { PERIOD_STATUSES } from '../contracts/period.js';
-import { balancesView, invoiceContentView } from './invoice-views.js';
+import { balancesView, invoiceContentView, plansInForce } from './invoice-views.js';
 import { count, decimal } from './view-values.js';
 
 const side = {
   total: decimal,
-  plans: z.array(
-    z.strictObject({ plan_id: idSchema, version: z.number().int().positive(), from: z.string().nullable() }),
-  ),
+  plans: plansInForce,
   catalog_version: z.number().int().positive(),
   held_events: count,
 };
@@ -28,6 +26,7 @@ export const dryRunPageView: z.ZodType<DryRunPage> = z.strictObject({
       opens_after: dateSchema.nullable(),
       balances: balancesView.nullable(),
       events_added: count,
+      events_left_out: z.array(z.strictObject({ reason: z.enum(EVENT_LEFT_OUT), events: count })),
       lines: z.array(z.strictObject({ description: z.string(), before: decimal, after: decimal, difference: decimal })),
       invoice: invoiceContentView.nullable(),
       error: z.strictObject({ code: z.string(), detail: z.string() }).nullable(),

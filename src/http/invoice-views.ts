@@ -48,6 +48,11 @@ const closingView = z.strictObject({
 
 export const balancesView = z.strictObject({ opening: openingView, closing: closingView });
 
+/** Plan versions, each from its instant on. */
+export const plansInForce = z.array(
+  z.strictObject({ plan_id: idSchema, version: z.number().int().positive(), from: z.string().nullable() }),
+);
+
 /** What was composed, or would be. */
 export const invoiceContentView = z.strictObject({
   composer_version: z.number().int().positive(),
@@ -57,9 +62,7 @@ export const invoiceContentView = z.strictObject({
   revision: z.number().int().positive(),
   currency: z.string(),
   catalog_version: z.number().int().positive(),
-  plans: z.array(
-    z.strictObject({ plan_id: idSchema, version: z.number().int().positive(), from: z.string().nullable() }),
-  ),
+  plans: plansInForce,
   exchange_rates: z.record(z.string(), decimal),
   steps: z.array(z.strictObject({ step: z.string(), amount: decimal })),
   lines: z.array(

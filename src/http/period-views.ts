@@ -36,7 +36,12 @@ export const stripeAlertView: z.ZodType<StripeAlertView> = z.strictObject({
   detail: z.string(),
   raised_at: instantSchema,
 });
-export const periodSummaryView = z.strictObject({ ...periodHead, opening_changed: z.boolean() });
+export const periodSummaryView = z.strictObject({
+  ...periodHead,
+  opening_changed: z.boolean(),
+  /** The newest issued revision. */
+  invoice: z.strictObject({ revision: z.number().int().positive(), total: decimal, currency: z.string() }).nullable(),
+});
 export const periodView: z.ZodType<PeriodView> = z.strictObject({
   ...periodHead,
   waits_for: z

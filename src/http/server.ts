@@ -26,6 +26,7 @@ import { healthRoutes } from './routes/health.js';
 import { heldUsageRoutes } from './routes/held-usage.js';
 import { invoiceDetailsRoutes } from './routes/invoice-details.js';
 import { invoiceRoutes } from './routes/invoices.js';
+import { issuedInvoiceRoutes } from './routes/issued-invoices.js';
 import { meterEventRoutes } from './routes/meter-events.js';
 import { periodRoutes } from './routes/periods.js';
 import { planRoutes } from './routes/plans.js';
@@ -159,6 +160,7 @@ export function createServer(deps: HttpDeps): HttpServer {
     catalogProposalRoutes,
     periodRoutes,
     invoiceRoutes,
+    issuedInvoiceRoutes,
     invoiceDetailsRoutes,
     correctionRoutes,
     creditRoutes,

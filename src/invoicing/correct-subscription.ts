@@ -1,10 +1,10 @@
-import type { StripeReference } from '../contracts/plan-rule.js';
 import type { Queryable } from '../database/pool.js';
 import { CostplusError } from '../errors/error.js';
 import { STRIPE_SETTLE_TRIES_COUNT, SUBSCRIPTION_LINES_COUNT } from '../limits.js';
 import { formatMinor } from '../money/currency.js';
 import { isRefused } from '../stripe/stripe-errors.js';
-import { type ComparedLine, type CorrectionPlan, supplementHash } from './correction-plan.js';
+import { readComparedLines } from './compared-lines.js';
+import { type CorrectionPlan, supplementHash } from './correction-plan.js';
 import {
   type Correction,
   claimCorrection,
@@ -72,7 +72,7 @@ async function settle(deps: SubmitDeps, ref: PlaceRef, claim: Correction, target
   const lines =
     standing.length === 0 || difference === 0
       ? null
-      : differenceLines(named, nameLines(await readLines(deps.pool, ref)), SUBSCRIPTION_LINES_COUNT);
+      : differenceLines(named, nameLines(await readComparedLines(deps.pool, ref), named), SUBSCRIPTION_LINES_COUNT);
   const invoice = difference === 0 ? 'none' : lines === null ? 'whole' : 'supplement';
   const supplement = lines === null ? null : { lines, hash: supplementHash(target.content_hash, lines) };
   const plan: CorrectionPlan = { live, difference, credits: [], invoice, invoice_amount: difference };
@@ -195,22 +195,7 @@ async function readPlacedLines(database: Queryable, ref: RevisionRef): Promise<N
       stripe: stripe ?? null,
     }));
   }
-  return nameLines(await readLines(database, ref));
-}
-
-/** The lines of an issued revision, as they are compared. */
-async function readLines(
-  database: Queryable,
-  ref: RevisionRef,
-): Promise<(ComparedLine & { stripe: StripeReference | null })[]> {
-  const { rows } = await database.query<ComparedLine & { stripe: StripeReference | null }>(
-    `SELECT l.kind, l.description, l.line_group AS group, l.amount_minor AS amount, l.stripe,
-            (i.content::jsonb->'lines'->(l.line_number - 1)->'plan') AS plan
-     FROM invoice_lines l JOIN invoices i USING (period_id, revision)
-     WHERE l.period_id = $1 AND l.revision = $2 ORDER BY l.line_number`,
-    [ref.period_id, ref.revision],
-  );
-  return rows;
+  return nameLines(await readComparedLines(database, ref));
 }
 
 /** Compares what the period's lines come to at Stripe, void invoices left out, with the revision. */

@@ -1,13 +1,15 @@
 import { formatMinor } from '../money/currency.js';
 import { isRefused } from '../stripe/stripe-errors.js';
+import { readComparedLines } from './compared-lines.js';
 import {
   amountsAfter,
-  type ComparedLine,
   type CorrectionPlan,
   compareLines,
   type EndedInvoice,
   fitPlan,
   planCorrection,
+  type SupplementLine,
+  supplementAfter,
   supplementHash,
   supplementLines,
   type WantedCorrection,
@@ -112,20 +114,22 @@ async function planAtStripe(
 ) {
   const credits = await fitCredits(deps, ended, plan.credits, async (id) => {
     const { revision } = earlier.find(({ elected_invoice_id }) => elected_invoice_id === id)!;
-    // The lines of an invoice for a difference are not those of its revision.
-    if (!(await isWhole(deps, { ...ref, revision }))) return new Map();
-    const amounts = amountsAfter(await readLines(deps, { ...ref, revision }), await readLines(deps, ref));
-    return new Map(amounts.map((amount, at) => [at + 1, amount]));
+    return amountsNow(deps, ref, revision);
   });
   return fitPlan(plan, credits);
 }
 
-async function isWhole({ pool }: Pick<SubmitDeps, 'pool'>, ref: RevisionRef): Promise<boolean> {
-  const { rowCount } = await pool.query(
-    `SELECT FROM invoice_corrections WHERE period_id = $1 AND revision = $2 AND invoice = 'supplement'`,
-    [ref.period_id, ref.revision],
+/** What the lines of an earlier revision's invoice have come to in this one, by their numbers. */
+async function amountsNow({ pool }: Pick<SubmitDeps, 'pool'>, ref: RevisionRef, revision: number) {
+  const [then, now] = [await readComparedLines(pool, { ...ref, revision }), await readComparedLines(pool, ref)];
+  const { rows } = await pool.query<{ lines: SupplementLine[] }>(
+    `SELECT lines FROM invoice_corrections WHERE period_id = $1 AND revision = $2 AND invoice = 'supplement'`,
+    [ref.period_id, revision],
   );
-  return rowCount === 0;
+  // An invoice for a difference has lines of its own.
+  if (!rows[0]) return new Map(amountsAfter(then, now).map((amount, at) => [at + 1, amount]));
+  const before = await readComparedLines(pool, { ...ref, revision: revision - 1 });
+  return supplementAfter(rows[0].lines, [before, then, now]);
 }
 
 async function describeSupplement(
@@ -134,23 +138,11 @@ async function describeSupplement(
   target: Target,
   { invoice_amount, credits }: CorrectionPlan,
 ) {
-  const before = await readLines(deps, { ...ref, revision: ref.revision - 1 });
+  const before = await readComparedLines(deps.pool, { ...ref, revision: ref.revision - 1 });
   // Beside credit notes it is the rest, not what lines have changed by.
-  const differences = credits.length > 0 ? [] : compareLines(before, await readLines(deps, ref));
+  const differences = credits.length > 0 ? [] : compareLines(before, await readComparedLines(deps.pool, ref));
   const lines = supplementLines(differences, invoice_amount);
   return { lines, hash: supplementHash(target.content_hash, lines) };
-}
-
-/** The lines of an issued revision, as they are compared. */
-async function readLines({ pool }: Pick<SubmitDeps, 'pool'>, ref: RevisionRef): Promise<ComparedLine[]> {
-  const { rows } = await pool.query<ComparedLine>(
-    `SELECT l.kind, l.description, l.line_group AS group, l.amount_minor AS amount, l.stripe,
-            (i.content::jsonb->'lines'->(l.line_number - 1)->'plan') AS plan
-     FROM invoice_lines l JOIN invoices i USING (period_id, revision)
-     WHERE l.period_id = $1 AND l.revision = $2 ORDER BY l.line_number`,
-    [ref.period_id, ref.revision],
-  );
-  return rows;
 }
 
 async function checkBooks(deps: SubmitDeps, ref: RevisionRef, { total, currency }: Target): Promise<void> {

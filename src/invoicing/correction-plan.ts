@@ -2,6 +2,7 @@ import { canonicalJson, sha256 } from '../contracts/canonical-json.js';
 import type { StripeReference } from '../contracts/plan-rule.js';
 import { INVOICE_LINES_COUNT, LINE_DESCRIPTION_CHARS } from '../limits.js';
 import type { CreditableLine, CreditedLine } from './credit-lines.js';
+import { type ComparedLine, pairLines } from './line-identity.js';
 
 /**
  * An invoice of an earlier revision that has come to its end at Stripe: paid, void or deleted; or stands there, because a part
@@ -81,53 +82,45 @@ function withInvoice<P>(plan: P, amount: number): P & Pick<CorrectionPlan, 'invo
     : { ...plan, invoice: 'supplement', invoice_amount: amount };
 }
 
-/** A line as revisions are compared: what it stands for, and its amount in minor units. */
-export interface ComparedLine {
-  kind: string;
-  description: string;
-  group: Record<string, string | null>;
-  plan: { plan_id: string; version: number } | null;
-  amount: number;
-  /** What stands for it at Stripe, for tax. */
-  stripe?: StripeReference | null;
-}
-
 export interface LineDifference {
   description: string;
   before: number;
   after: number;
   stripe?: StripeReference;
+  /** As the newer revision has it; null where it is gone. */
+  line: ComparedLine | null;
 }
 
 /** The lines in which two revisions differ, in the order of the newer one; quantities in the wording do not count. */
 export function compareLines(before: ComparedLine[], after: ComparedLine[]): LineDifference[] {
-  const found = new Map<string, LineDifference>();
-  const take = (lines: ComparedLine[], side: 'before' | 'after') => {
-    for (const [key, line] of named(lines)) {
-      const known = found.get(key) ?? { description: line.description, before: 0, after: 0, ...referenceOf(line) };
-      found.set(key, { ...known, [side]: known[side] + line.amount });
-    }
-  };
-  take(after, 'after');
-  take(before, 'before');
-  return [...found.values()].filter((one) => one.before !== one.after);
+  const pairs = pairLines(before, after);
+  const kept = new Set(pairs);
+  const differences = after.map((line, at): LineDifference => {
+    const was = pairs[at] ?? null;
+    return {
+      line,
+      description: line.description,
+      before: was?.amount ?? 0,
+      after: line.amount,
+      ...referenceOf({ stripe: line.stripe ?? was?.stripe ?? null }),
+    };
+  });
+  const gone = before
+    .filter((line) => !kept.has(line))
+    .map((line) => ({
+      line: null,
+      description: line.description,
+      before: line.amount,
+      after: 0,
+      ...referenceOf(line),
+    }));
+  return [...differences, ...gone].filter((one) => one.before !== one.after);
 }
 
 /** What each line of a revision has come to in a later one, in order; 0 where it is gone. */
 export function amountsAfter(before: ComparedLine[], after: ComparedLine[]): number[] {
-  const amounts = new Map(named(after).map(([name, { amount }]) => [name, amount]));
-  return named(before).map(([name]) => amounts.get(name) ?? 0);
-}
-
-/** Lines with what they stand for; those that stand for the same are told apart by their order. */
-function named(lines: ComparedLine[]): [name: string, line: ComparedLine][] {
-  const seen = new Map<string, number>();
-  return lines.map((line) => {
-    const name = canonicalJson({ kind: line.kind, group: line.group, plan: line.plan });
-    const times = (seen.get(name) ?? 0) + 1;
-    seen.set(name, times);
-    return [`${name} ${times}`, line];
-  });
+  const amounts = new Map(pairLines(before, after).map((line, at) => [line, after[at]!.amount]));
+  return before.map((line) => amounts.get(line) ?? 0);
 }
 
 function referenceOf({ stripe }: Pick<ComparedLine, 'stripe'>): { stripe?: StripeReference } {
@@ -154,14 +147,39 @@ export function supplementLines(differences: LineDifference[], amount: number): 
       ...referenceOf({ stripe: stripe ?? null }),
     }),
   );
-  const said = lines.reduce((sum, line) => sum + line.amount_minor, 0);
+  const said = sumOf(lines);
   if (said !== amount) lines.push({ description: 'Correction of what was billed before', amount_minor: amount - said });
   return lines;
+}
+
+/**
+ * What the lines of an invoice for the difference of two revisions have come to in a later one, by their numbers: each less
+ * what its line has come down by since, and none turned around. Lines that are not found again are left out.
+ */
+export function supplementAfter(
+  lines: SupplementLine[],
+  [before, revision, later]: [ComparedLine[], ComparedLine[], ComparedLine[]],
+): Map<number, number> {
+  const differences = compareLines(before, revision);
+  const wanted = supplementLines(differences, sumOf(lines));
+  const amounts = new Map(amountsAfter(revision, later).map((amount, at) => [revision[at], amount]));
+  const after = new Map<number, number>();
+  lines.forEach(({ description, amount_minor: amount }, at) => {
+    const line = differences[at]?.line ?? null;
+    if (line === null || wanted[at]?.description !== description || wanted[at].amount_minor !== amount) return;
+    const moved = amount + amounts.get(line)! - line.amount;
+    after.set(at + 1, amount > 0 ? Math.min(amount, Math.max(0, moved)) : Math.max(amount, Math.min(0, moved)));
+  });
+  return after;
 }
 
 /** Names the content of a supplement at Stripe. */
 export function supplementHash(contentHash: string, lines: SupplementLine[]): string {
   return sha256(canonicalJson({ content_hash: contentHash, lines })).toString('hex');
+}
+
+function sumOf(lines: SupplementLine[]): number {
+  return lines.reduce((sum, { amount_minor }) => sum + amount_minor, 0);
 }
 
 function cut(text: string): string {

@@ -7,7 +7,13 @@ import { add, type Fraction, format, fromExactText, multiply, ZERO } from '../mo
 import { exchangeRate } from '../pricing/group-charge.js';
 import { REPORTED_COST_METER } from '../pricing/pricing-result.js';
 import { type CsvCell, csvChunks } from './csv-rows.js';
-import { type DetailGroup, type InvoiceGroups, MODEL_ATTRIBUTES, readInvoiceGroups } from './detail-groups.js';
+import {
+  type DetailGroup,
+  type InvoiceGroups,
+  isSeatReport,
+  MODEL_ATTRIBUTES,
+  readInvoiceGroups,
+} from './detail-groups.js';
 import type { DetailsLinks, RevisionName } from './details-link.js';
 
 const HEAD = ['record', 'line', 'description', 'kind', 'provider', 'model_id', 'meter'];
@@ -22,7 +28,7 @@ export interface CustomerDetails {
 /**
  * What a customer bought and was charged, as CSV (RFC 4180), a chunk of text at a time: a `line` for each line of the
  * invoice, whose `amount`s sum to it, and below it the `usage` in it. Usage with the same name is one row, however many
- * provider prices it took, and nothing says what it cost us. `charge` is exact and in the invoice's currency, before the
+ * provider prices it took, and nothing says what it cost us; reports of seats are left out, their line has the number. `charge` is exact and in the invoice's currency, before the
  * line's rounding; usage that is priced on a total has none. A revision that was replaced says so in a `notice` first.
  * Throws `unknown_period`, `unknown_invoice`.
  */
@@ -75,6 +81,7 @@ function* rowsOf(
   if (replaced !== null) yield ['notice', '', replaced, '', '', '', '', ...none, '', '', '', '', '', '', ''];
   const behind = new Map<number | null, Map<string, UsageOfLine>>();
   for (const detail of groups) {
+    if (isSeatReport(detail)) continue;
     const usage = behind.get(detail.line) ?? new Map<string, UsageOfLine>();
     behind.set(detail.line, usage);
     gather(usage, detail, names, { currency: invoice.currency, rates: invoice.exchange_rates });

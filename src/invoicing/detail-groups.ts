@@ -83,7 +83,7 @@ function detailOf(group: CostGroup, { pricing, plans, exchange_rates: rates }: S
   const attributes = groupAttributes(pricing, group);
   const { rule, allowance } = placeUsage(plan, attributes);
   const detail = { group, attributes, plan, plan_version, rule };
-  if (plan.seats?.meter === group.meter && isZero(groupCost(group))) {
+  if (isSeatReport({ plan, group })) {
     const line = invoice.lines.findIndex(({ kind }) => kind === 'seats');
     return { ...detail, line: line < 0 ? null : line, charges: [], priced_by: 'total' } satisfies DetailGroup;
   }
@@ -98,6 +98,11 @@ function detailOf(group: CostGroup, { pricing, plans, exchange_rates: rates }: S
     charges: groupCharges(plan.rules[rule]!, group, { currency: plan.currency, rates }),
     priced_by: included ? 'group, before its allowance' : 'group',
   } satisfies DetailGroup;
+}
+
+/** Whether a group is reports of seats: the line charges the largest of them, and their sum says nothing. */
+export function isSeatReport({ plan, group }: Pick<DetailGroup, 'plan' | 'group'>): boolean {
+  return plan.seats?.meter === group.meter && isZero(groupCost(group));
 }
 
 /** Late usage that the invoice carries for another period, grouped by the terms of that one. */

@@ -30,8 +30,10 @@ import { type ChainLink, lessLate, linkFrom, openingAfter } from './chain-link.j
 import type { LateLine } from './compose-late.js';
 import { leftBeside } from './compose-rollover.js';
 import { composeSeal } from './compose-seal.js';
-import { type ComparedLine, compareLines } from './correction-plan.js';
+import { compareLines } from './correction-plan.js';
+import { addableEvents } from './dry-run-events.js';
 import { deriveLateLines } from './late-lines.js';
+import { type ComparedLine, identifyLines } from './line-identity.js';
 import { previewInvoice } from './preview.js';
 
 /** What is supposed to be different, read from where it is kept and checked. */
@@ -80,6 +82,7 @@ export async function dryRunPeriod(
     content: after,
     pricing,
     added,
+    left_out,
   } = await composeUnder(deps, period, terms, chain?.after ?? null, chain !== null);
   const { currency } = after;
   const known = await readTotals(deps.pool, period.period_id);
@@ -95,6 +98,7 @@ export async function dryRunPeriod(
     opens_after: chain?.after?.start_date ?? null,
     balances: after.balances,
     events_added: added.length,
+    events_left_out: left_out,
     lines: differingLines(before, after),
     invoice: after,
     error: null,
@@ -118,12 +122,12 @@ async function composeUnder(
   const late = await deriveLateLines(deps, real);
   const opening = await openingOf(deps.pool, period, real, late, link);
   const seal = changed(withOpening(real, opening, chained), terms);
-  const added = await addable(deps.pool, period, terms.events);
+  const { added, left_out } = await addableEvents(deps.pool, period, terms.events);
   const pricing = await derivePricing(deps, seal, { ...setOf(seal), added });
   const counts = await countUsage(deps, seal.inputs, { ...setOf(seal), added });
   // What late usage takes of a period's allowances stands in the link's opening already.
   const lines = link === null ? late : late.map(({ left: _left, ...line }) => line);
-  return { content: composeSeal(seal, pricing, lines, counts).content, pricing, added };
+  return { content: composeSeal(seal, pricing, lines, counts).content, pricing, added, left_out };
 }
 
 /** What the period opens with: what was pinned, or what the link says less what late usage of the period before takes. */
@@ -214,24 +218,6 @@ function withPlan(inputs: SealInputs, { plan, version }: { plan: Plan; version: 
   };
 }
 
-/** Events of the request that would be usage of this period: the ledger takes each event once. */
-async function addable(pool: Pool, period: Period, events: UsageEvent[]): Promise<UsageEvent[]> {
-  const [from, to] = [period.starts_at.getTime(), period.ends_at.getTime()];
-  const own = new Map<string, UsageEvent>();
-  for (const event of events) {
-    const isInside = event.occurred_at_ms >= from && event.occurred_at_ms < to;
-    if (event.customer_id === period.customer_id && isInside && !own.has(event.event_id))
-      own.set(event.event_id, event);
-  }
-  if (own.size === 0) return [];
-  const { rows } = await pool.query<{ event_id: string }>(
-    'SELECT event_id FROM usage_events WHERE customer_id = $1 AND event_id = ANY($2::text[])',
-    [period.customer_id, [...own.keys()]],
-  );
-  for (const { event_id } of rows) own.delete(event_id);
-  return [...own.values()];
-}
-
 async function newestRevision(pool: Pool, periodId: number): Promise<number | null> {
   const { rows } = await pool.query<{ revision: number | null }>(
     'SELECT max(revision) AS revision FROM invoices WHERE period_id = $1',
@@ -261,17 +247,18 @@ function differingLines(before: InvoiceContent, after: InvoiceContent): DryRunPe
 }
 
 /** An invoice's lines, the parts of plans that followed each other added up under the wording of the first. */
-function sumOverPlans({ lines, currency }: InvoiceContent): ComparedLine[] {
+function sumOverPlans(content: InvoiceContent): ComparedLine[] {
   const sums = new Map<string, ComparedLine>();
   const seen = new Map<string, number>();
-  for (const { kind, group, plan, description, amount } of lines) {
-    const name = canonicalJson({ kind, group, plan });
+  identifyLines(content).forEach((line, at) => {
+    const { plan } = content.lines[at]!;
+    const name = canonicalJson([line.across_plans, plan]);
     const times = (seen.get(name) ?? 0) + 1;
     seen.set(name, times);
-    const key = canonicalJson({ kind, group, times });
-    const sum = sums.get(key) ?? { kind, group, plan: null, description, amount: 0 };
-    sums.set(key, { ...sum, amount: sum.amount + Number(minorOf(amount, currency)) });
-  }
+    const key = canonicalJson([line.across_plans, times]);
+    const known = sums.get(key)?.amount ?? 0;
+    sums.set(key, { ...(sums.get(key) ?? line), what: line.across_plans, amount: known + line.amount });
+  });
   return [...sums.values()];
 }
 

@@ -189,6 +189,7 @@ function failed(period: Period, currency: Currency, error: CostplusError): DryRu
     after: null,
     difference: null,
     events_added: 0,
+    events_left_out: [],
     opens_after: null,
     balances: null,
     lines: [],

@@ -16,14 +16,22 @@ export interface MeteredPeriod {
   plan: MeteredPlan;
 }
 
-/** Reads a period with the plan assigned last within it; null where it is not metered. */
+/**
+ * SQL: the plan that a period `p` ends with: that of its newest seal, which may be a corrected one, or the one assigned
+ * last within it.
+ */
+export const LAST_PLAN_SQL = `coalesce(
+  (SELECT s.inputs #> '{plans,-1}' FROM seals s WHERE s.period_id = p.period_id ORDER BY s.revision DESC LIMIT 1),
+  (SELECT v.body FROM plan_assignments a
+   JOIN plan_versions v ON v.plan_id = a.plan_id AND v.version = a.plan_version
+   WHERE a.customer_id = p.customer_id AND a.effective_from < p.ends_at
+   ORDER BY a.effective_from DESC, a.assignment_id DESC LIMIT 1))`;
+
+/** Reads a period with the plan that it ends with; null where it is not metered. */
 export async function readMeteredPeriod(database: Queryable, periodId: number): Promise<MeteredPeriod | null> {
   const { rows } = await database.query<MeteredPeriod>(
-    `SELECT p.period_id, p.customer_id, c.stripe_customer_id, p.start_date, p.starts_at, p.ends_at, (
-       SELECT v.body FROM plan_assignments a
-       JOIN plan_versions v ON v.plan_id = a.plan_id AND v.version = a.plan_version
-       WHERE a.customer_id = p.customer_id AND a.effective_from < p.ends_at
-       ORDER BY a.effective_from DESC, a.assignment_id DESC LIMIT 1) AS plan
+    `SELECT p.period_id, p.customer_id, c.stripe_customer_id, p.start_date, p.starts_at, p.ends_at,
+            ${LAST_PLAN_SQL} AS plan
      FROM periods p JOIN customers c USING (customer_id) WHERE p.period_id = $1`,
     [periodId],
   );

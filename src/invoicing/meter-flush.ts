@@ -1,7 +1,7 @@
 import { withTryLock } from '../database/locks.js';
 import { METER_FLUSH_MINUTES, METER_FLUSH_PERIODS_COUNT } from '../limits.js';
 import { checkMeterAlerts, checkMeterCount } from './meter-count.js';
-import { type MeteredPeriod, makeMeterEvents, readMeteredPeriod } from './meter-events.js';
+import { LAST_PLAN_SQL, type MeteredPeriod, makeMeterEvents, readMeteredPeriod } from './meter-events.js';
 import { cancelMeterEvents, sendMeterEvents } from './meter-send.js';
 import { type MeterReader, meterReader } from './stripe-meters.js';
 import type { SubmitDeps } from './submit-attempt.js';
@@ -45,10 +45,7 @@ export async function flushMeterEvents(
       `SELECT p.period_id FROM periods p LEFT JOIN stripe_meter_periods m USING (period_id)
        WHERE m.completed_at IS NULL AND (m.looked_at IS NULL OR m.looked_at <= now() - make_interval(mins => $1))
          AND (m.period_id IS NOT NULL OR p.status NOT IN ('invoiced', 'nothing_to_bill'))
-         AND (SELECT v.body->>'submission' FROM plan_assignments a
-              JOIN plan_versions v ON v.plan_id = a.plan_id AND v.version = a.plan_version
-              WHERE a.customer_id = p.customer_id AND a.effective_from < p.ends_at
-              ORDER BY a.effective_from DESC, a.assignment_id DESC LIMIT 1) = 'meter_events'
+         AND ${LAST_PLAN_SQL}->>'submission' = 'meter_events'
        ORDER BY m.looked_at NULLS FIRST, p.period_id LIMIT $2`,
       [minutes, METER_FLUSH_PERIODS_COUNT],
     );

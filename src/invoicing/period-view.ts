@@ -4,6 +4,7 @@ import type { Queryable } from '../database/pool.js';
 import { CostplusError } from '../errors/error.js';
 import { listWaitingLate, toWaitingView } from '../ledger/late-store.js';
 import { readHead, readResult } from '../ledger/pricing-runs.js';
+import { readSeal } from '../ledger/seal.js';
 import { readTotals } from '../ledger/totals.js';
 import { TIMELINE_PAGE_COUNT } from '../limits.js';
 import { findPeriod, readTimeline } from '../periods/period-store.js';
@@ -43,7 +44,10 @@ export async function readPeriodView(database: Queryable, customerId: string, st
   };
 }
 
+/** What its newest revision is of, which may be a corrected plan; before the seal what is assigned. */
 async function readPlanOf(database: Queryable, periodId: number): Promise<PeriodView['plan']> {
+  const sealed = (await readSeal(database, periodId))?.inputs.pricing.assignments.at(-1);
+  if (sealed !== undefined) return { plan_id: sealed.plan_id, version: sealed.version };
   const { rows } = await database.query<{ plan_id: string; version: number }>(
     `SELECT a.plan_id, a.plan_version AS version FROM periods p JOIN plan_assignments a USING (customer_id)
      WHERE p.period_id = $1 AND a.effective_from < p.ends_at

@@ -1,6 +1,6 @@
 import type { CatalogCache } from '../catalog/catalog-cache.js';
 import type { RebillOptions } from '../contracts/engine.js';
-import type { InvoiceContent, InvoiceView } from '../contracts/invoice.js';
+import type { InvoiceView } from '../contracts/invoice.js';
 import { inTransaction, type Pool } from '../database/pool.js';
 import { CostplusError } from '../errors/error.js';
 import { prepareRevision } from '../ledger/next-revision.js';
@@ -12,8 +12,11 @@ import { findPeriod } from '../periods/period-store.js';
 import { compareLines, type EndedInvoice, planCorrection } from './correction-plan.js';
 import { deriveInvoice } from './derive-invoice.js';
 import { readInvoice } from './invoice-view.js';
+import { identifyLines } from './line-identity.js';
 import { isMetered } from './meter-amounts.js';
 import { previewPlaced } from './rebill-preview-subscription.js';
+
+type PlansInForce = InvoiceView['plans'];
 
 /**
  * What a re-bill would do, as far as it is known before Stripe is asked. Amounts in major units of `currency`, before tax
@@ -24,8 +27,8 @@ export interface RebillPreview {
   currency: string;
   /** Late usage that it would take in. */
   late_events: number;
-  before: { revision: number | null; total: string };
-  after: { total: string };
+  before: { revision: number | null; total: string; plans: PlansInForce };
+  after: { total: string; plans: PlansInForce };
   difference: string;
   lines: { description: string; before: string; after: string }[];
   /**
@@ -84,10 +87,10 @@ export async function previewRebill(
     revision: next.revision,
     currency,
     late_events: next.events.length,
-    before: { revision: before?.revision ?? null, total: show(was) },
-    after: { total: show(is) },
+    before: { revision: before?.revision ?? null, total: show(was), plans: before?.plans ?? [] },
+    after: { total: show(is), plans: after.content.plans },
     difference: show(is - was),
-    lines: compareLines(comparable(before, currency), comparable(after.content, currency)).map((line) => ({
+    lines: compareLines(before === null ? [] : identifyLines(before), identifyLines(after.content)).map((line) => ({
       description: line.description,
       before: show(line.before),
       after: show(line.after),
@@ -169,10 +172,6 @@ function asEnded(invoice: KnownInvoice): EndedInvoice {
   const { id, subtotal, credited } = invoice;
   const ended = actionOn(invoice) === 'keep' ? 'paid' : 'void';
   return { id, ended, subtotal, credited, creditable: subtotal - credited, lines: null };
-}
-
-function comparable(content: Pick<InvoiceContent, 'lines'> | null, currency: Currency) {
-  return (content?.lines ?? []).map((line) => ({ ...line, amount: minorOf(line.amount, currency) }));
 }
 
 function minorOf(amount: string, currency: Currency): number {

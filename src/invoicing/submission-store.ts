@@ -21,6 +21,8 @@ export interface InvoiceToSubmit {
   currency: string;
   content_hash: string;
   subtotal_minor: number;
+  /** Rates that its lines were exchanged at, as composed: by the currency they are from. */
+  exchange_rates: Record<string, string>;
   lines: { line_number: number; description: string; amount_minor: number; stripe?: StripeReference | null }[];
 }
 
@@ -31,7 +33,7 @@ export interface InvoiceToSubmit {
 export async function readInvoiceToSubmit(queryable: Queryable, ref: RevisionRef): Promise<InvoiceToSubmit> {
   const head = await queryable.query<Omit<InvoiceToSubmit, 'key' | 'lines'>>(
     `SELECT p.customer_id, c.name AS customer_name, p.start_date, p.starts_at, p.ends_at, i.currency, i.content_hash,
-       i.subtotal_minor
+       i.subtotal_minor, coalesce(i.content::jsonb->'exchange_rates', '{}') AS exchange_rates
      FROM invoices i JOIN periods p USING (period_id) JOIN customers c USING (customer_id)
      WHERE i.period_id = $1 AND i.revision = $2`,
     [ref.period_id, ref.revision],

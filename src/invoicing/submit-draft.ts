@@ -101,12 +101,19 @@ export function customerGone(customerId: string, stripeCustomerId: string): stri
   return `Stripe has no customer ${stripeCustomerId} (any more); give ${customerId} another one, and release the period.`;
 }
 
-/** What the plan says of the invoice beside its lines, and where its details can be read. */
+/** The rates that an invoice was exchanged at, one a line; its own currency needs none. */
+function rateLines({ currency, exchange_rates }: InvoiceToSubmit): string[] {
+  return Object.entries(exchange_rates)
+    .filter(([from]) => from !== currency)
+    .map(([from, rate]) => `Rate: 1 ${from} = ${rate} ${currency}`);
+}
+
+/** What the plan says of the invoice beside its lines, the rates in it, and where its details can be read. */
 function presentation({ deps, ref, invoice }: Attempt): Partial<Stripe.InvoiceCreateParams> {
   const { automatic_tax, footer, memo, custom_fields } = ref.stripe ?? {};
   const link = deps.detailsLinks?.urlOf({ ...invoice, revision: ref.revision }) ?? null;
   const details = link === null ? undefined : `Details of usage: ${link}`;
-  const bottom = [footer, details].filter((part) => part !== undefined).join('\n');
+  const bottom = [footer, ...rateLines(invoice), details].filter((part) => part !== undefined).join('\n');
   return {
     ...(automatic_tax === undefined ? {} : { automatic_tax: { enabled: automatic_tax } }),
     ...(bottom === '' ? {} : { footer: bottom }),

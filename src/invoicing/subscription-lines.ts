@@ -1,7 +1,6 @@
-import { canonicalJson } from '../contracts/canonical-json.js';
 import type { StripeReference } from '../contracts/plan-rule.js';
 import { LINE_DESCRIPTION_CHARS } from '../limits.js';
-import type { ComparedLine } from './correction-plan.js';
+import { type ComparedLine, pairLines } from './line-identity.js';
 
 /** A line of a revision with the name of what it stands for. Amounts in minor units. */
 export interface NamedLine {
@@ -9,6 +8,9 @@ export interface NamedLine {
   description: string;
   amount: number;
   stripe: StripeReference | null;
+  /** As of a compared line; left out where they are not known any more. */
+  hint?: string | null;
+  across_plans?: string;
 }
 
 /** A line for a difference, as it is placed. */
@@ -20,15 +22,35 @@ export interface DifferenceLine {
   stripe?: StripeReference;
 }
 
-/** Names lines by what they stand for; those that stand for the same are told apart by their order. */
-export function nameLines(lines: (ComparedLine & { stripe: StripeReference | null })[]): NamedLine[] {
-  const seen = new Map<string, number>();
-  return lines.map(({ kind, group, plan, description, amount, stripe }) => {
-    const what = canonicalJson({ kind, group, plan });
-    const times = (seen.get(what) ?? 0) + 1;
-    seen.set(what, times);
-    return { name: `${what} ${times}`, description, amount, stripe };
+/**
+ * Names lines by what they stand for and a number, which tells those apart that stand for the same: that of what stands
+ * where it pairs with it, so that a line is compared with itself; else the next.
+ */
+export function nameLines(lines: ComparedLine[], standing: NamedLine[] = []): NamedLine[] {
+  const sums = new Map<string, NamedLine>();
+  for (const line of standing) {
+    const known = sums.get(line.name);
+    sums.set(line.name, { ...line, ...known, amount: (known?.amount ?? 0) + line.amount });
+  }
+  const known = [...sums.values()].map((line) => ({
+    ...line,
+    what: line.name.replace(/ \d+$/, ''),
+    hint: line.hint ?? null,
+    across_plans: line.across_plans ?? line.name,
+  }));
+  const pairs = pairLines(known, lines);
+  const taken = new Set(sums.keys());
+  return lines.map(({ what, ...line }, at) => {
+    const name = pairs[at]?.name ?? nextName(what, taken);
+    taken.add(name);
+    return { name, ...line };
   });
+}
+
+function nextName(what: string, taken: ReadonlySet<string>): string {
+  let number = 1;
+  while (taken.has(`${what} ${number}`)) number++;
+  return `${what} ${number}`;
 }
 
 /**

@@ -6,12 +6,17 @@ import type { RebillOptions } from '../contracts/engine.js';
 import type { Client, Queryable } from '../database/pool.js';
 import { CostplusError } from '../errors/error.js';
 import { neededAttributes } from '../plans/plan-rules.js';
+import { correctedPlan, followingNow } from './corrected-plan.js';
 import { pinOrigins } from './late-origins.js';
 import { hasPeriodToCome } from './late-outcome.js';
 import { decideLate, findBillable, lastDecision, resolverTerms, type SealedPeriod } from './late-usage.js';
 import { type PeriodBefore, takenUpAgain } from './opening.js';
+import { expectRates } from './opening-rates.js';
 import { readSeal, readSealablePeriod, readSealInputs, type Seal, type SealInputs } from './seal.js';
 import { insertSeal } from './seal-period.js';
+
+/** What a re-bill takes anew; `refund` is no part of what is sealed. */
+type RevisionTerms = Omit<RebillOptions, 'refund'>;
 
 /** What the next revision of a sealed period would be made of now. */
 export interface NextRevision {
@@ -26,16 +31,17 @@ export interface NextRevision {
 
 /**
  * What the next revision would pin now: the newest revision's terms with what was decided, voided and resolved since;
- * prices or plans of today only where finance says so. Late usage that waits is taken in, but for what a person let go
- * into another period. It opens with what the period before leaves by now, and what of its own allowances other invoices
- * have is not there any more. Throws `wrong_status` for a period that was never sealed, and while an invoice of another
- * one is composed that it depends on.
+ * prices or plans of today, or a plan that should have been in force, only where finance says so. Late usage that waits is
+ * taken in, but for what a person let go into another period. It opens with what the period before leaves by now, and what
+ * of its own allowances other invoices have is not there any more. Throws `wrong_status` for a period that was never sealed, and while an invoice of another
+ * one is composed that it depends on; for a plan that is named `unknown_plan`, `invalid_plan` where it is in another
+ * currency than the invoice, and `no_exchange_rate` where it charges on a cost that cannot be exchanged.
  */
 export async function prepareRevision(
   client: Client,
   catalogs: CatalogCache,
   periodId: number,
-  terms: Pick<RebillOptions, 'catalog' | 'plans' | 'late_usage'>,
+  terms: RevisionTerms,
 ): Promise<NextRevision> {
   const prior = await readSeal(client, periodId);
   const period = await readSealablePeriod(client, periodId);
@@ -50,7 +56,8 @@ export async function prepareRevision(
     );
   }
   const pinned = prior.inputs;
-  const kept = terms.plans === 'assigned' ? now : pinned;
+  const corrected = terms.plan === undefined ? null : await correctedPlan(client, prior, terms.plan);
+  const kept = corrected ?? (terms.plans === 'assigned' ? now : pinned);
   // Credits that were granted since may tell usage apart by what the seal did not.
   const matches = (now.opening?.credits ?? []).flatMap(({ match }) => match ?? []);
   const attributes = new Set([...kept.pricing.attributes, ...neededAttributes([], matches)]);
@@ -75,6 +82,11 @@ export async function prepareRevision(
     ...(now.held === undefined ? {} : { held: now.held }),
     ...takenUpAgain(kept.plans),
   };
+  if (corrected !== null) {
+    // Seals of the first days do not know what follows.
+    if (pinned.next !== undefined) inputs.next = await followingNow(client, period, corrected.plans[0]!, pinned, now);
+    await expectRates(client, period, inputs);
+  }
   const resolver = version === newest ? inputs : await resolverTerms(client, period, inputs, newest);
   const sealed: SealedPeriod = { ...period, sealed_at: prior.sealed_at };
   // What a person let go is carried, where there is a period to carry it.
@@ -110,7 +122,7 @@ export async function sealRevision(
   client: Client,
   catalogs: CatalogCache,
   period: { period_id: number; customer_id: string },
-  terms: Pick<RebillOptions, 'catalog' | 'plans' | 'late_usage'>,
+  terms: RevisionTerms,
   reason: string,
 ): Promise<Pick<Seal, 'revision' | 'catalog_version'> & { late_events: number }> {
   const next = await prepareRevision(client, catalogs, period.period_id, terms);

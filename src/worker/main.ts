@@ -10,6 +10,7 @@ import { rebillLate } from '../closing/rebill-late.js';
 import type { ServerConfig } from '../config.js';
 import { TASK_QUEUE } from '../contracts/engine.js';
 import { CustomerCache } from '../customers/customer-cache.js';
+import { openStartedPeriods } from '../customers/past-periods.js';
 import { createPool, type Pool } from '../database/pool.js';
 import { connectionOptions, createEngineClient } from '../engine/connection.js';
 import { Engine } from '../engine/engine.js';
@@ -31,6 +32,7 @@ import {
   METER_SWEEP_MINUTES,
   PAYLOAD_PARTITION_HOURS,
   SHUTDOWN_GRACE_SECONDS,
+  STARTED_PERIODS_MINUTES,
   STRIPE_POLL_MINUTES,
   WORKER_ACTIVITIES_COUNT,
   WORKER_CACHED_WORKFLOWS_COUNT,
@@ -177,6 +179,7 @@ async function work(config: ServerConfig, { priceSources, logger, metrics, onCre
   const late = { pool, catalogs, looked: new Map<number, string>(), onWaiting: lateAlerts(metrics, logger) };
   const jobs = [
     every(PAYLOAD_PARTITION_HOURS * 3_600_000, () => ensurePayloadPartitions(pool), logger),
+    every(STARTED_PERIODS_MINUTES * 60_000, (signal) => openStartedPeriods(pool, Date.now(), signal), logger),
     every(
       LATE_REBILL_SWEEP_MINUTES * 60_000,
       (signal) => rebillLate({ ...late, signal }, (ref, command) => engine.command(ref, 'rebill', command)),

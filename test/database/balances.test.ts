@@ -104,11 +104,10 @@ describe('what one period leaves to the next', () => {
       { plan_id: id, currency: 'usd', rules: [{ markup: '0' }], base_fee: { amount: '49.00', timing: 'advance' } },
       'test',
     );
-    await customer(run.pool, id, { plan_id: id, starts_at: '2026-09-01T00:00:00Z' }, NOW_MS);
-    await ensurePeriodAt(run.pool, id, Date.parse(OCTOBER!), NOW_MS);
+    await customer(run.pool, id, { plan_id: id, starts_at: '2026-10-01T00:00:00Z' }, NOW_MS);
     await run.close(ref(OCTOBER!));
     expect(await lines(OCTOBER!)).toEqual(['base_fee 49.00', 'advance_fee 49.00']);
-    await ensurePeriodAt(run.pool, id, Date.parse(SEPTEMBER!), NOW_MS);
+    await customer(run.pool, id, { plan_id: id, starts_at: '2026-09-01T00:00:00Z' }, NOW_MS);
     await run.close(ref(SEPTEMBER!));
     expect(await lines(SEPTEMBER!)).toEqual(['base_fee 49.00']);
   });

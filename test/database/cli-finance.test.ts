@@ -181,6 +181,30 @@ describe('what finance does on the command line', () => {
     expect(preview).toMatch(/markup\s+25% of the cost\nmargin\s+20% of the total\n/);
   });
 
+  it('bills a period again under the plan that it is told, by the number of its version', async () => {
+    api.commands.length = 0;
+    const rebill = 'period rebill acme 2026-11-01 --reason "the contract said so"';
+    await ok(`${rebill} --plan pro`);
+    await ok(`${rebill} --plan pro@1 --refund refund`);
+    await ok(rebill);
+    const [newest, named, pinned] = api.commands.map(({ command }) => command.rebill);
+    expect(newest).toEqual({
+      catalog: 'pinned',
+      plans: 'pinned',
+      refund: 'balance',
+      plan: { plan_id: 'pro', version: 1 },
+    });
+    expect(named).toMatchObject({ refund: 'refund', plan: { plan_id: 'pro', version: 1 } });
+    expect(pinned).not.toHaveProperty('plan');
+    expect((await run(`${rebill} --plan pro@one`)).code).toBe(EXIT_USAGE);
+    expect((await run(`${rebill} --plan pro@2`)).code).toBe(EXIT_NOT_FOUND);
+    expect(await run(`${rebill} --plan pro --plans assigned`)).toMatchObject({
+      code: EXIT_FAILED,
+      error: expect.stringContaining('must not stand beside plans "assigned"'),
+    });
+    expect(api.commands).toHaveLength(3);
+  });
+
   it('approves the invoice that it was shown', async () => {
     api.commands.length = 0;
     await ok('period approve acme 2026-11-01 --revision 2 --total 130.00 --reason "agreed"');

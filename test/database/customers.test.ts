@@ -326,12 +326,114 @@ describe('customers', () => {
       });
     });
 
-    it('takes the newest plan version where none is named', async () => {
-      await customer(database.pool, 'follows', { plan_id: 'euro', currency: 'eur' });
-      await publishPlan(database.pool, { plan_id: 'euro', currency: 'eur', rules: [{ markup: '0.5' }] }, 'test');
-      expect((await readCustomer(database.pool, 'follows')).plan_version).toBe(1);
-      const { customer: moved } = await customer(database.pool, 'follows', { plan_id: 'euro', currency: 'eur' });
+    it('keeps the version of the plan that it has, and takes the newest one of another plan or where it says null', async () => {
+      const euro = { plan_id: 'euro', currency: 'eur' };
+      await customer(database.pool, 'follows', euro);
+      await publishPlan(database.pool, { ...euro, rules: [{ markup: '0.5' }] }, 'test');
+      const { customer: kept } = await customer(database.pool, 'follows', euro);
+      expect(kept).toMatchObject({ plan_version: 1, revision: 1 });
+      const { customer: moved } = await customer(database.pool, 'follows', { ...euro, plan_version: null });
       expect(moved).toMatchObject({ plan_version: 2, revision: 2 });
+      const { customer: late } = await customer(database.pool, 'joins-late', euro);
+      expect(late.plan_version).toBe(2);
+    });
+
+    it('a plan in force is taken back to in the version that is in force', async () => {
+      const twice = { plan_id: 'twice', currency: 'usd' };
+      await publishPlan(database.pool, { ...twice, rules: [{ markup: '0.1' }] }, 'test');
+      await customer(database.pool, 'back', twice);
+      await publishPlan(database.pool, { ...twice, rules: [{ markup: '0.2' }] }, 'test');
+      await customer(database.pool, 'back', { plan_id: 'patient', plan_effective: 'next_period' });
+      const { customer: back } = await customer(database.pool, 'back', twice, NOW_MS + 1);
+      expect(back).toMatchObject({ plan_id: 'twice', plan_version: 1 });
+    });
+
+    const full = {
+      name: 'Full Ltd',
+      time_zone: 'Europe/Berlin',
+      interval: 'quarter',
+      anchor_day: 15,
+      anchor_month: 2,
+      stripe_customer_id: 'cus_full',
+      stripe_subscription_id: 'sub_full',
+      budgets: [{ budget_id: 'monthly', amount: '250.00', thresholds: ['0.5', '1'] }],
+      starts_at: '2026-11-10T00:00:00.000Z',
+      ends_at: '2027-06-01T00:00:00.000Z',
+    } as const;
+
+    it('keeps all that it leaves out: an upgrade takes back no end of billing, calendar or budget', async () => {
+      const body = { ...full, budgets: [...full.budgets] };
+      const { customer: made } = await customer(database.pool, 'keeps', { ...body } as object);
+      const { customer: same } = await customer(database.pool, 'keeps');
+      expect(same).toEqual(made);
+      const { customer: upgraded } = await customer(database.pool, 'keeps', { plan_id: 'patient' }, NOW_MS + 1);
+      expect(upgraded).toMatchObject({ ...full, plan_id: 'patient', revision: 2 });
+      const [, change] = await actions('keeps');
+      expect(Object.keys(change!.detail).sort()).toEqual(['plan', 'revision']);
+      const { rows } = await database.pool.query('SELECT FROM customer_calendars WHERE customer_id = $1', ['keeps']);
+      expect(rows).toHaveLength(1);
+    });
+
+    it.each([
+      ['name', null, 'name'],
+      ['time_zone', 'UTC', 'calendar'],
+      ['anchor_day', 1, 'calendar'],
+      ['anchor_month', 1, 'calendar'],
+      ['stripe_customer_id', null, 'stripe_customer_id'],
+      ['stripe_subscription_id', null, 'stripe_subscription_id'],
+      ['budgets', [], 'budgets'],
+      ['starts_at', null, 'starts_at'],
+      ['ends_at', null, 'ends_at'],
+    ] as const)('clears %s alone where it says null, and audits that', async (field, standard, audited) => {
+      const id = `clears-${field}`;
+      const { customer: made } = await customer(database.pool, id, full as object);
+      const { customer: cleared } = await customer(database.pool, id, { [field]: null });
+      const { [field]: _gone, ...rest } = made;
+      expect(cleared).toEqual({
+        ...rest,
+        ...(standard === null ? {} : { [field]: standard }),
+        revision: 2,
+        updated_at: cleared.updated_at,
+      });
+      const [, change] = await actions(id);
+      expect(Object.keys(change!.detail).sort()).toEqual([audited, 'revision'].sort());
+    });
+
+    it('clears budgets by an empty list, and an interval with the anchors that only it has', async () => {
+      await customer(database.pool, 'empties', full as object);
+      expect((await customer(database.pool, 'empties', { budgets: [] })).customer.budgets).toEqual([]);
+      const { customer: monthly } = await customer(database.pool, 'empties', { interval: null });
+      expect(monthly).toMatchObject({ interval: 'month', anchor_day: 15, time_zone: 'Europe/Berlin' });
+      const { customer: weekly } = await customer(database.pool, 'empties', { interval: 'week' });
+      expect(weekly).toMatchObject({ interval: 'week', anchor_day: 1, anchor_weekday: 1 });
+    });
+
+    it('checks what it names against what it keeps', async () => {
+      await customer(database.pool, 'checked', full as object);
+      await expect(customer(database.pool, 'checked', { anchor_weekday: 2 })).rejects.toMatchObject({
+        code: 'invalid_customer',
+        field: 'anchor_weekday',
+      });
+      await expect(customer(database.pool, 'checked', { ends_at: '2026-11-09T00:00:00Z' })).rejects.toMatchObject({
+        code: 'invalid_customer',
+        field: 'ends_at',
+      });
+      await expect(customer(database.pool, 'checked', { starts_at: '2027-07-01T00:00:00Z' })).rejects.toMatchObject({
+        code: 'invalid_customer',
+        field: 'starts_at',
+      });
+    });
+
+    it('changes what another one that made the customer at the same time said', async () => {
+      await Promise.all([
+        customer(database.pool, 'meets', { name: 'Meets Ltd' }),
+        customer(database.pool, 'meets', { time_zone: 'Asia/Kolkata' }),
+      ]);
+      expect(await readCustomer(database.pool, 'meets')).toMatchObject({
+        name: 'Meets Ltd',
+        time_zone: 'Asia/Kolkata',
+        revision: 2,
+      });
     });
 
     it('refuses another currency once there is a period', async () => {
@@ -364,14 +466,14 @@ describe('customers', () => {
 
     it('extends the period again while it is unsealed', async () => {
       await customer(database.pool, 'returns', { ends_at: '2026-11-20T00:00:00Z' });
-      await customer(database.pool, 'returns');
+      await customer(database.pool, 'returns', { ends_at: null });
       expect(await spans('returns')).toEqual([['2026-11-01', '2026-11-01T00:00:00.000Z', '2026-12-01T00:00:00.000Z']]);
     });
 
     it('makes the rest of the month a period of its own once the cut one is sealed', async () => {
       await customer(database.pool, 'resumes', { ends_at: '2026-11-10T00:00:00Z' }, ms('2026-11-09T00:00:00Z'));
       await markSealed(database.pool, (await findPeriod(database.pool, 'resumes', '2026-11-01'))!.period_id);
-      await customer(database.pool, 'resumes');
+      await customer(database.pool, 'resumes', { ends_at: null });
       expect(await spans('resumes')).toEqual([
         ['2026-11-01', '2026-11-01T00:00:00.000Z', '2026-11-10T00:00:00.000Z'],
         ['2026-11-10', '2026-11-10T00:00:00.000Z', '2026-12-01T00:00:00.000Z'],

@@ -16,6 +16,7 @@ const USAGE = { usage: { input_tokens: 1_000_000 } };
 
 /** Pages whose commands ask the API alone: here it answers, and the engine's steps are taken when a page says so. */
 describe.each([
+  'start-and-end-billing',
   'change-a-plan',
   'what-if',
   'approve-invoices',
@@ -25,6 +26,8 @@ describe.each([
   'credits',
   'adjustments',
   'exchange-rates',
+  'month-end',
+  'explain-a-line',
 ])('docs/how-to/%s.md', (name) => {
   let api: TestApi;
   let standIn: StripeStandIn;

@@ -136,6 +136,12 @@ describe('dry runs', () => {
     ];
     const result = await one(november('open'), { events });
     expect(result).toMatchObject({ events_added: 1, after: { total: '10.00' }, difference: '5.00' });
+    expect(result.events_left_out).toEqual([
+      { reason: 'other_customer', events: 1 },
+      { reason: 'other_period', events: 1 },
+      { reason: 'repeated', events: 1 },
+      { reason: 'in_ledger', events: 1 },
+    ]);
     expect(await previewInvoice(run, 'open', NOVEMBER)).toMatchObject({ total: '5.00' });
     const unpriced = event('open', 'unknown', { model_id: 'nobody-knows' });
     expect((await one(november('open'), { events: [unpriced] })).after).toMatchObject({
@@ -247,5 +253,19 @@ describe('dry runs', () => {
     const before = await counts();
     await one(november('other'), { plan: { plan_id: 'pro' }, catalog_version: 1, events: [event('other', 'x')] });
     expect(await counts()).toEqual(before);
+  });
+
+  it('compare the lines of a rule with those of the same name, whichever place it has in the other plan', async () => {
+    const rule = (name: string, feature: string, flat: string) => ({ name, match: { feature }, flat });
+    const [scans, rest] = [rule('Scans', 'scan', '5.00'), { markup: '0' }];
+    const publish = (rules: object[]) => publishPlan(run.pool, { plan_id: 'work', currency: 'usd', rules }, 'test');
+    await publish([rule('Reports', 'report', '3.00'), scans, rest]);
+    const dearer = await publish([scans, rule('Reports', 'report', '4.00'), rest]);
+    await customer(run.pool, 'works', { plan_id: 'work', plan_version: 1 });
+    const used = ['scan', 'report'].map((feature) => event('works', feature, { feature }));
+    expect(await run.append(used)).toEqual(['accepted', 'accepted']);
+    const { lines } = await one(november('works'), { plan: { plan_id: 'work', version: dearer.version } });
+    expect(lines).toMatchObject([{ before: '3.00', after: '4.00', difference: '1.00' }]);
+    expect(lines![0]!.description).toMatch(/^Reports · /);
   });
 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { InvoiceView } from '../../src/contracts/invoice.js';
+import { publishPlan } from '../../src/plans/plan-store.js';
 import { type BillingRun, openBillingRun } from '../support/billing-run.js';
 import { startTestApi, type TestApi } from '../support/http.js';
 import { customer, publishBasics } from '../support/ledger.js';
@@ -81,6 +82,48 @@ describe('corrections over HTTP', () => {
       },
     ]);
     expect((await api.call('POST', '/v1/periods/acme/2026-01-01/rebill', { body })).status).toBe(404);
+  });
+
+  it('names the plan that should have been in force, by the number of its version', async () => {
+    const url = `${period}/rebill`;
+    await publishPlan(run.pool, { plan_id: 'dear', currency: 'usd', rules: [{ markup: '0.50' }] }, 'test');
+    await publishPlan(run.pool, { plan_id: 'dear', currency: 'usd', rules: [{ markup: '1.00' }] }, 'test');
+    await publishPlan(run.pool, { plan_id: 'euro', currency: 'eur', rules: [{ markup: '1.00' }] }, 'test');
+    const ask = (body: object) => api.call('POST', url, { body: { reason: 'the contract said so', ...body } });
+    const dry = await ask({ plan: { plan_id: 'dear' }, dry_run: true });
+    expect(dry).toMatchObject({
+      status: 200,
+      body: {
+        before: { total: '7.50', plans: [{ plan_id: 'pro', version: 1 }] },
+        after: { total: '6.00', plans: [{ plan_id: 'dear', version: 2, from: null }] },
+      },
+    });
+    expect((await ask({ plan: { plan_id: 'dear', version: 1 }, dry_run: true })).body).toMatchObject({
+      after: { total: '4.50' },
+    });
+    const sent = api.commands.length;
+    for (const [plan, status, code] of [
+      [{ plan_id: 'nobody' }, 404, 'unknown_plan'],
+      [{ plan_id: 'dear', version: 3 }, 404, 'unknown_plan'],
+      [{ plan_id: 'dear', version: 0 }, 400, 'invalid_request'],
+      [{ plan_id: 'dear', from: '2026-10-01' }, 400, 'invalid_request'],
+    ] as const) {
+      expect(await ask({ plan }), code).toMatchObject({ status, body: { type: `urn:costplus:error:${code}` } });
+    }
+    expect(await ask({ plan: { plan_id: 'euro' }, dry_run: true })).toMatchObject({
+      status: 400,
+      body: { type: 'urn:costplus:error:invalid_plan', field: 'plan' },
+    });
+    expect(await ask({ plan: { plan_id: 'dear' }, plans: 'assigned' })).toMatchObject({
+      status: 400,
+      body: { type: 'urn:costplus:error:invalid_request', field: 'plan' },
+    });
+    expect(api.commands).toHaveLength(sent);
+    expect((await ask({ plan: { plan_id: 'dear' } })).status).toBe(200);
+    expect(api.commands.at(-1)).toMatchObject({
+      name: 'rebill',
+      command: { reason: 'the contract said so', rebill: { plans: 'pinned', plan: { plan_id: 'dear', version: 2 } } },
+    });
   });
 
   it('lists revisions with their payment, and proves each', async () => {

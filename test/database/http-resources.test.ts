@@ -31,6 +31,31 @@ describe('resources of the API', () => {
       expect((await api.call('GET', '/v1/customers/globex')).body).toMatchObject({ name: 'Globex' });
     });
 
+    it('keep what a body leaves out; null clears it', async () => {
+      const put = (more: object) =>
+        api.call('PUT', '/v1/customers/globex', { body: { currency: 'usd', plan_id: 'pro', ...more } });
+      const ends_at = '2027-03-01T00:00:00.000Z';
+      expect((await put({ ends_at })).body).toMatchObject({
+        time_zone: 'Europe/Berlin',
+        anchor_day: 15,
+        name: 'Globex',
+        ends_at,
+      });
+      expect((await put({ name: null })).body).toMatchObject({ time_zone: 'Europe/Berlin', anchor_day: 15, ends_at });
+      const cleared = await put({ ends_at: null, time_zone: null });
+      expect(cleared.body).toMatchObject({ time_zone: 'UTC', anchor_day: 15 });
+      expect(cleared.body).not.toHaveProperty('ends_at');
+      expect(cleared.body).not.toHaveProperty('name');
+    });
+
+    it('that would be billed for centuries are refused with the field', async () => {
+      const body = { currency: 'usd', plan_id: 'pro', starts_at: '1026-11-01T00:00:00Z' };
+      const refused = await api.call('PUT', '/v1/customers/umbrella', { body });
+      expectProblem(refused, 400, 'invalid_customer');
+      expect(refused.body).toMatchObject({ field: 'starts_at' });
+      expectProblem(await api.call('GET', '/v1/customers/umbrella'), 404, 'unknown_customer');
+    });
+
     it('are listed page by page', async () => {
       await api.call('PUT', '/v1/customers/initech', { body: { currency: 'usd', plan_id: 'pro' } });
       const ids: string[] = [];

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { PeriodRef } from '../../src/contracts/engine.js';
 import { listRevisions } from '../../src/invoicing/invoice-list.js';
+import { listIssuedInvoices } from '../../src/invoicing/issued-invoices.js';
 import { verifyInvoice } from '../../src/invoicing/verify-invoice.js';
 import { voidUsage } from '../../src/ledger/void-usage.js';
 import { findPeriod } from '../../src/periods/period-store.js';
@@ -49,6 +50,9 @@ async function checkPeriod(ref: PeriodRef): Promise<number> {
   const revisions = await listRevisions(run.pool, period.period_id);
   const total = Math.round(Number(revisions.at(-1)!.total) * 100);
   expect(run.books(ref)).toBe(total);
+  const filter = { customer_id: ref.customer_id, from: ref.start_date, current: true };
+  const [recorded] = (await listIssuedInvoices(run.pool, { cursor: null, limit: 1 }, filter)).data;
+  expect(recorded).toMatchObject({ start_date: ref.start_date, books: recorded!.total });
   for (const { revision } of revisions) {
     expect((await verifyInvoice(run, ref.customer_id, ref.start_date, revision)).difference).toBeNull();
   }

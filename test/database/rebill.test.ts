@@ -13,6 +13,7 @@ import { type BillingRun, openBillingRun } from '../support/billing-run.js';
 import { customer, publishBasics } from '../support/ledger.js';
 
 const PINNED: RebillOptions = { catalog: 'pinned', plans: 'pinned', refund: 'balance' };
+const PRO = [{ plan_id: 'pro', version: 1, from: null }];
 const by = { reason: 'wrong', actor: 'finance' };
 
 describe('billing a period again', () => {
@@ -56,8 +57,8 @@ describe('billing a period again', () => {
       revision: 2,
       currency: 'usd',
       late_events: 1,
-      before: { revision: 1, total: '7.50' },
-      after: { total: '18.75' },
+      before: { revision: 1, total: '7.50', plans: PRO },
+      after: { total: '18.75', plans: PRO },
       difference: '11.25',
       lines: [{ description: 'claude-x · 5,000,000 tokens (2 calls)', before: '7.50', after: '18.75' }],
       stripe: [{ stripe_invoice_id: first!.stripe_invoice_id, stripe_status: 'open', paid: '0.00', action: 'void' }],

@@ -5,6 +5,7 @@ import type { RecordedRequest } from '../../src/dev/stripe-state.js';
 import { flushMeterEvents } from '../../src/invoicing/meter-flush.js';
 import { refreshCustomer, refreshInvoice } from '../../src/invoicing/stripe-changes.js';
 import { refreshPlaced } from '../../src/invoicing/subscription-changes.js';
+import { publishExchangeRates } from '../../src/ledger/exchange-rates.js';
 import { voidUsage } from '../../src/ledger/void-usage.js';
 import { publishPlan } from '../../src/plans/plan-store.js';
 import { openBillingRun } from '../support/billing-run.js';
@@ -104,13 +105,20 @@ async function recordPlans(pool: Pool): Promise<RecordedRequest[]> {
     default_tax_code: 'txcd_10103001',
   };
   const allowance = { product: 'prod_usage_txcd_10103001' };
+  const rate = { from: 'usd', to: 'eur', rate: '0.92', effective_from: '2020-01-01T00:00:00Z', source: 'test' };
+  await publishExchangeRates(pool, [rate], 'test');
   for (const plan of [
     { plan_id: 'worded', stripe: options, allowance: { charge: '1' }, lines: { stripe: { allowance } } },
+    { plan_id: 'exchanged', currency: 'eur' },
     { plan_id: 'metered', submission: 'meter_events' as const, meter_events: { event_name } },
   ]) {
     await publishPlan(pool, { currency: 'usd', rules: [{ markup: '0.25' }], ...plan }, 'test');
     const made = await by((sdk) => sdk.customers.create({ name: plan.plan_id, address: { country: 'DE' } }));
-    await customer(pool, plan.plan_id, { plan_id: plan.plan_id, stripe_customer_id: made.id });
+    await customer(pool, plan.plan_id, {
+      plan_id: plan.plan_id,
+      currency: plan.currency ?? 'usd',
+      stripe_customer_id: made.id,
+    });
     await run.append([{ customer_id: plan.plan_id, event_id: 'a', usage: { input_tokens: 1_000_000 } }]);
     await run.close({ customer_id: plan.plan_id, start_date: '2026-11-01' });
     await refreshCustomer(run, made.id);

@@ -62,6 +62,31 @@ describe('an invoice at Stripe', () => {
     });
   });
 
+  it('says in the footer at which rate it was exchanged', async () => {
+    const rate = { from: 'usd', to: 'sek', rate: '10.5', effective_from: '2020-01-01T00:00:00Z', source: 'test' };
+    await publishExchangeRates(run.pool, [rate], 'test');
+    const { ref, stripe_customer } = await used('exchanged', { currency: 'sek', stripe: { footer: 'VAT SE123' } });
+    await run.close(ref);
+    expect(invoiceOf(stripe_customer).footer).toBe('VAT SE123\nRate: 1 usd = 10.5 sek');
+    // A rate that is published later says nothing of what was issued.
+    await publishExchangeRates(run.pool, [{ ...rate, rate: '11' }], 'test');
+    await run.append([
+      {
+        customer_id: 'exchanged',
+        event_id: 'b',
+        occurred_at: '2026-10-11T00:00:00Z',
+        usage: { input_tokens: 1_000_000 },
+      },
+    ]);
+    await run.rebill(ref);
+    const footers = run.standIn.state().invoices.filter(({ customer }) => customer === stripe_customer);
+    expect(footers.map(({ footer }) => footer)).toEqual(footers.map(() => 'VAT SE123\nRate: 1 usd = 10.5 sek'));
+    expect(footers).toHaveLength(2);
+    const plain = await used('not-exchanged', {});
+    await run.close(plain.ref);
+    expect(invoiceOf(plain.stripe_customer).footer).toBeNull();
+  });
+
   it('takes no more of them than Stripe does', () => {
     const plan = (stripe: object) => planSchema.safeParse({ plan_id: 'p', currency: 'usd', ...RULES, stripe }).success;
     const fields = (count: number) => Array.from({ length: count }, () => ({ name: 'n', value: 'v' }));

@@ -1,5 +1,6 @@
 import type Stripe from 'stripe';
 import { expect } from 'vitest';
+import type { InvoiceLine } from '../../src/contracts/invoice.js';
 import type { StripeReference } from '../../src/contracts/plan-rule.js';
 import type { Pool } from '../../src/database/pool.js';
 import type { StandInTax } from '../../src/dev/stripe-tax.js';
@@ -35,7 +36,7 @@ export interface OnTop {
 /** A period whose first revision is at Stripe in some state, and whose second is composed. */
 export interface CorrectionScenario extends Scenario {
   /** Composes a further revision and begins its correction. */
-  next: (amounts: number[], refund?: 'balance' | 'refund') => Promise<void>;
+  next: (amounts: number[], refund?: 'balance' | 'refund', lines?: Partial<InvoiceLine>[]) => Promise<void>;
   correct: (failpoint?: SubmitDeps['failpoint']) => Promise<CorrectOutcome>;
   correctUntilDone: () => Promise<CorrectOutcome>;
   /** A person or Stripe changes an invoice. */
@@ -48,7 +49,14 @@ export interface CorrectionScenario extends Scenario {
 
 export async function openCorrection(
   pool: Pool,
-  options: { before: Before; first: number[]; onTop?: OnTop; timeoutMilliseconds?: number; freesItems?: boolean },
+  options: {
+    before: Before;
+    first: number[];
+    onTop?: OnTop;
+    timeoutMilliseconds?: number;
+    freesItems?: boolean;
+    lines?: Partial<InvoiceLine>[];
+  },
 ): Promise<CorrectionScenario> {
   const { automatic, byHand } = options.onTop ?? {};
   const references = options.onTop?.references === undefined ? {} : { references: options.onTop.references };
@@ -56,6 +64,7 @@ export async function openCorrection(
     amounts: options.first,
     ...(options.before === 'draft' || options.before === 'deleted' || byHand !== undefined ? { mode: 'draft' } : {}),
     ...references,
+    ...(options.lines === undefined ? {} : { lines: options.lines }),
     freesItems: options.freesItems ?? false,
     ...(options.timeoutMilliseconds === undefined ? {} : { timeoutMilliseconds: options.timeoutMilliseconds }),
   });
@@ -99,12 +108,13 @@ export async function openCorrection(
     ...scenario,
     change,
     pay: (id) => change(id, 'paid'),
-    async next(amounts, refund = 'balance') {
+    async next(amounts, refund = 'balance', lines = []) {
       ref.revision++;
       const made = await insertInvoice(pool, {
         amounts,
         customerId: fixture.customer_id,
         revision: ref.revision,
+        lines,
         ...references,
       });
       total = made.subtotal_minor;

@@ -1,4 +1,6 @@
+import { NO_OPENING } from '../../src/contracts/balances.js';
 import { sha256 } from '../../src/contracts/canonical-json.js';
+import type { InvoiceLine } from '../../src/contracts/invoice.js';
 import type { StripeReference } from '../../src/contracts/plan-rule.js';
 import type { Pool } from '../../src/database/pool.js';
 import { formatMinor } from '../../src/money/currency.js';
@@ -29,6 +31,8 @@ export async function insertInvoice(
     revision?: number;
     /** Product or tax code of each line. */
     references?: (StripeReference | null)[];
+    /** Lines as they are composed; their amounts are `amounts`. */
+    lines?: Partial<InvoiceLine>[];
   },
 ): Promise<InvoiceFixture> {
   const currency = options.currency ?? 'usd';
@@ -39,11 +43,24 @@ export async function insertInvoice(
   const subtotal = options.amounts.reduce((sum, amount) => sum + amount, 0);
   const lines = options.amounts.map((amount, index) => ({
     line_number: index + 1,
-    description: `Usage of model ${index + 1}`,
+    description: options.lines?.[index]?.description ?? `Usage of model ${index + 1}`,
     amount_minor: amount,
-    stripe: options.references?.[index] ?? null,
+    stripe: options.lines?.[index]?.stripe ?? options.references?.[index] ?? null,
   }));
-  const content = JSON.stringify({ customerId, startDate, revision, lines });
+  const composed = lines.map(({ description, amount_minor, stripe }, index) => ({
+    kind: 'usage',
+    group: { model_id: `model ${index + 1}` },
+    plan: null,
+    rule: null,
+    quantity: null,
+    unit: null,
+    ...options.lines?.[index],
+    description,
+    amount: formatMinor(BigInt(amount_minor), currency),
+    ...(stripe === null ? {} : { stripe }),
+  }));
+  const balances = { opening: NO_OPENING, closing: { ...NO_OPENING } };
+  const content = JSON.stringify({ customerId, startDate, revision, currency, lines: composed, balances });
   const hash = sha256(content).toString('hex');
   await pool.query(
     `INSERT INTO catalog_versions (version, note, source, published_by, content_hash)

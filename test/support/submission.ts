@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect } from 'vitest';
+import type { InvoiceLine } from '../../src/contracts/invoice.js';
 import type { StripeReference } from '../../src/contracts/plan-rule.js';
 import type { Pool } from '../../src/database/pool.js';
 import type { StandInInvoice } from '../../src/dev/stripe-objects.js';
@@ -43,6 +44,7 @@ export async function openScenario(
     stripeCustomer?: 'given' | 'missing';
     timeoutMilliseconds?: number;
     references?: (StripeReference | null)[];
+    lines?: Partial<InvoiceLine>[];
     freesItems?: boolean;
   } = {},
 ): Promise<Scenario> {
@@ -73,6 +75,7 @@ export async function openScenario(
     amounts: options.amounts ?? [1_000, -250, 0],
     currency: options.currency ?? 'usd',
     ...(options.references === undefined ? {} : { references: options.references }),
+    ...(options.lines === undefined ? {} : { lines: options.lines }),
   });
   const ref: SubmitRef = {
     period_id: fixture.period_id,

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type Stripe from 'stripe';
 import { expect } from 'vitest';
+import type { InvoiceLine } from '../../src/contracts/invoice.js';
 import type { Pool } from '../../src/database/pool.js';
 import { type StripeStandIn, startStripeStandIn } from '../../src/dev/stripe-stand-in.js';
 import { CostplusError } from '../../src/errors/error.js';
@@ -31,7 +32,7 @@ export interface SubscriptionScenario {
   /** Places again, as the engine does, with time passing between attempts, until nothing retryable is thrown. */
   placeUntilDone: () => Promise<PlaceOutcome>;
   /** Composes a further revision and begins its correction. */
-  next: (amounts: number[]) => Promise<void>;
+  next: (amounts: number[], lines?: Partial<InvoiceLine>[]) => Promise<void>;
   /** Time passes: keys of generations die, or near their end. */
   pass: (minutes?: number) => Promise<void>;
   /** Lines of ours on invoices that are not void, and those that wait: `revision/line:amount`. */
@@ -44,7 +45,7 @@ export interface SubscriptionScenario {
 /** One revision to place, a Stripe stand-in of its own with a subscription, and what there is to know afterwards. */
 export async function openSubscription(
   pool: Pool,
-  options: { amounts?: number[]; draft?: boolean; timeoutMilliseconds?: number } = {},
+  options: { amounts?: number[]; draft?: boolean; timeoutMilliseconds?: number; lines?: Partial<InvoiceLine>[] } = {},
 ): Promise<SubscriptionScenario> {
   const standIn = await startStripeStandIn({
     directory: null,
@@ -67,6 +68,7 @@ export async function openSubscription(
     customerId,
     stripeCustomerId: customer,
     amounts: options.amounts ?? [1_000, -250, 0],
+    lines: options.lines ?? [],
   });
   await pool.query('UPDATE customers SET stripe_subscription_id = $2 WHERE customer_id = $1', [
     customerId,
@@ -120,9 +122,9 @@ export async function openSubscription(
       }
       throw new Error('the placing never came to an end');
     },
-    async next(amounts) {
+    async next(amounts, lines = []) {
       ref.revision++;
-      await insertInvoice(pool, { amounts, customerId, revision: ref.revision });
+      await insertInvoice(pool, { amounts, customerId, revision: ref.revision, lines });
       await pool.query(
         `INSERT INTO invoice_corrections (period_id, revision, refund, reason, requested_by)
          VALUES ($1, $2, 'balance', 'test', 'test')`,

@@ -3,11 +3,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { REBILL_DEFAULTS } from '../../src/closing/commands.js';
-import { billingPeriodWorkflowId, type PeriodCommand, type PeriodRef } from '../../src/contracts/engine.js';
+import {
+  billingPeriodWorkflowId,
+  type PeriodCommand,
+  type PeriodRef,
+  type RebillOptions,
+} from '../../src/contracts/engine.js';
 import type { PeriodView } from '../../src/contracts/period.js';
 import { Engine } from '../../src/engine/engine.js';
 import { readPeriodView } from '../../src/invoicing/period-view.js';
 import { voidUsage } from '../../src/ledger/void-usage.js';
+import { publishPlan } from '../../src/plans/plan-store.js';
 import { booksOf } from '../support/correction.js';
 import { cloneDatabase } from '../support/database.js';
 import { saveHistory } from '../support/histories.js';
@@ -90,6 +96,27 @@ describe('a re-bill by the workflow', () => {
     // The same request id does nothing more, in a run of its own.
     await engine.command(ref, 'rebill', command);
     expect((await view(ref)).invoices).toHaveLength(2);
+  });
+
+  it('takes the plan that should have been in force, and refuses what names none', async () => {
+    const ref = await billed('planned');
+    await publishPlan(database.pool, { plan_id: 'dear', currency: 'usd', rules: [{ markup: '1.00' }] }, 'test');
+    const under = (plan: object, more: object = {}) =>
+      engine.command(ref, 'rebill', { ...rebill(), rebill: { ...REBILL_DEFAULTS, ...more, plan } as RebillOptions });
+    for (const plan of [{}, { plan_id: 'dear', version: 0.5 }, { plan_id: 'dear', version: '1' }]) {
+      await expect(under(plan)).rejects.toMatchObject({ code: 'invalid_request' });
+    }
+    await expect(under({ plan_id: 'dear' }, { plans: 'assigned' })).rejects.toMatchObject({ code: 'invalid_request' });
+    await expect(under({ plan_id: 'nobody' })).rejects.toMatchObject({ code: 'unknown_plan' });
+    expect(await under({ plan_id: 'dear' })).toMatchObject({ status: 'sealed', applied: true });
+    const done = await until(ref, ({ status, invoices }) => status === 'invoiced' && invoices.length === 2);
+    expect(done.invoices.map(({ total, payment_status }) => [total, payment_status])).toEqual([
+      ['7.50', 'voided'],
+      ['12.00', 'open'],
+    ]);
+    expect(done.plan).toEqual({ plan_id: 'dear', version: 1 });
+    await handleOf(ref).result();
+    await saveHistory(handleOf(ref), 'rebilled-plan');
   });
 
   it('answers one of two that come at once, and refuses the other', async () => {

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { REBILL_DEFAULTS } from '../../closing/commands.js';
+import type { NamedPlan } from '../../contracts/engine.js';
 import { dateSchema, idSchema, noteSchema } from '../../contracts/ids.js';
+import { namedPlanSchema } from '../../contracts/plan.js';
 import { CostplusError } from '../../errors/error.js';
 import { listRevisions } from '../../invoicing/invoice-list.js';
 import { previewRebill } from '../../invoicing/rebill-preview.js';
@@ -9,6 +11,7 @@ import { listWaitingLate, releaseLate, toWaitingView } from '../../ledger/late-s
 import { voidUsage } from '../../ledger/void-usage.js';
 import type { Period } from '../../periods/period.js';
 import { findPeriod } from '../../periods/period-store.js';
+import { readPlan } from '../../plans/plan-store.js';
 import { actorOf } from '../access.js';
 import {
   invoiceProofView,
@@ -25,15 +28,22 @@ import type { HttpServer } from '../server.js';
 import { commandOf, periodParams } from './periods.js';
 
 const revisionNumber = z.coerce.number().int().positive().max(2_147_483_647);
-const rebillSchema = z.strictObject({
-  request_id: idSchema.optional(),
-  reason: noteSchema,
-  /** Answers what it would do, and does nothing. */
-  dry_run: z.boolean().default(false),
-  catalog: z.enum(['pinned', 'newest']).default(REBILL_DEFAULTS.catalog),
-  plans: z.enum(['pinned', 'assigned']).default(REBILL_DEFAULTS.plans),
-  refund: z.enum(['balance', 'refund']).default(REBILL_DEFAULTS.refund),
-});
+const rebillSchema = z
+  .strictObject({
+    request_id: idSchema.optional(),
+    reason: noteSchema,
+    /** Answers what it would do, and does nothing. */
+    dry_run: z.boolean().default(false),
+    catalog: z.enum(['pinned', 'newest']).default(REBILL_DEFAULTS.catalog),
+    plans: z.enum(['pinned', 'assigned']).default(REBILL_DEFAULTS.plans),
+    /** The plan that should have been in force in all of the period; its newest version where none is named. */
+    plan: namedPlanSchema.optional(),
+    refund: z.enum(['balance', 'refund']).default(REBILL_DEFAULTS.refund),
+  })
+  .refine((body) => body.plan === undefined || body.plans === 'pinned', {
+    error: 'must not stand beside plans "assigned"',
+    path: ['plan'],
+  });
 
 /** What finance does when a sealed period was wrong: re-billing, voids, late usage; and the proof that it was right. */
 export function correctionRoutes(server: HttpServer, deps: HttpDeps): void {
@@ -43,6 +53,12 @@ export function correctionRoutes(server: HttpServer, deps: HttpDeps): void {
       throw new CostplusError('unknown_period', 'This customer has no billing period with that start date.');
     }
     return period;
+  };
+
+  /** Newest is what is newest when it is asked for. */
+  const pinnedPlan = async (named: NamedPlan): Promise<NamedPlan> => {
+    const { plan_id, version } = await readPlan(deps.pool, named.plan_id, named.version);
+    return { plan_id, version };
   };
 
   server.post(
@@ -60,9 +76,9 @@ export function correctionRoutes(server: HttpServer, deps: HttpDeps): void {
       },
     },
     async (request) => {
-      const { dry_run, catalog, plans, refund, ...body } = request.body;
-      const options = { catalog, plans, refund };
+      const { dry_run, catalog, plans, plan, refund, ...body } = request.body;
       const { customer_id, start_date } = await periodOf(request.params);
+      const options = { catalog, plans, refund, ...(plan === undefined ? {} : { plan: await pinnedPlan(plan) }) };
       if (dry_run) return previewRebill(deps, customer_id, start_date, options);
       return deps.engine.command({ customer_id, start_date }, 'rebill', {
         ...commandOf(request, body),

@@ -3,6 +3,7 @@ import { customerSchema } from '../../contracts/customer.js';
 import { idSchema } from '../../contracts/ids.js';
 import { listCustomers, putCustomer, readCustomer } from '../../customers/customer-store.js';
 import { placeWaitingUsage } from '../../ledger/place-usage.js';
+import { BACKDATED_PERIODS_COUNT } from '../../limits.js';
 import { actorOf } from '../access.js';
 import { customerView } from '../customer-view.js';
 import type { HttpDeps } from '../deps.js';
@@ -47,6 +48,10 @@ export function customerRoutes(server: HttpServer, deps: HttpDeps): void {
       validatorCompiler: validatorFor('invalid_customer'),
       schema: {
         summary: 'Make or change a customer',
+        description:
+          'Keys that the body leaves out stay as they are; null, or an empty list of budgets, takes the default again, which ' +
+          'is what a new customer has. Where the body names a `starts_at` that has passed, the billing periods since then ' +
+          `are opened, at most ${BACKDATED_PERIODS_COUNT}.`,
         tags,
         params,
         body: customerSchema,

@@ -102,7 +102,7 @@ export function financeRoutes(server: HttpServer, deps: HttpDeps): void {
     {
       config: { access: 'finance' },
       schema: {
-        summary: 'Exchange rates, the newest published first',
+        summary: 'Exchange rates, the last published first, whatever instant they hold from',
         tags: ['exchange rates'],
         querystring: z.strictObject({
           ...pageQuery,

@@ -6,6 +6,7 @@ import type { CommandName, ExpectedRevision, PeriodCommand, PeriodRef } from '..
 import { dateSchema, idSchema, noteSchema } from '../../contracts/ids.js';
 import { PERIOD_STATUSES, type Totals } from '../../contracts/period.js';
 import { CostplusError } from '../../errors/error.js';
+import { readNewestInvoices } from '../../invoicing/issued-invoices.js';
 import { readPeriodView } from '../../invoicing/period-view.js';
 import { readTotalsOf } from '../../ledger/totals.js';
 import type { Period } from '../../periods/period.js';
@@ -56,11 +57,13 @@ export function periodRoutes(server: HttpServer, deps: HttpDeps): void {
         ...(status === undefined ? {} : { status }),
         ...(opening_changed === undefined ? {} : { opening_changed: opening_changed === 'true' }),
       });
-      const totals = await readTotalsOf(
-        deps.pool,
-        page.data.map((period) => period.period_id),
-      );
-      const data = page.data.map((period) => summaryOf(period, totals.get(period.period_id) ?? null));
+      const ids = page.data.map((period) => period.period_id);
+      const totals = await readTotalsOf(deps.pool, ids);
+      const invoices = await readNewestInvoices(deps.pool, ids);
+      const data = page.data.map((period) => ({
+        ...summaryOf(period, totals.get(period.period_id) ?? null),
+        invoice: invoices.get(period.period_id) ?? null,
+      }));
       return { data, next_cursor: page.next_cursor };
     },
   );
@@ -134,7 +137,7 @@ export function periodRoutes(server: HttpServer, deps: HttpDeps): void {
 }
 
 /** A period as it is listed. */
-function summaryOf(period: Period, totals: Totals | null): z.output<typeof periodSummaryView> {
+function summaryOf(period: Period, totals: Totals | null): Omit<z.output<typeof periodSummaryView>, 'invoice'> {
   return {
     customer_id: period.customer_id,
     period: { start: period.starts_at.toISOString(), end: period.ends_at.toISOString() },

@@ -1,13 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  type ComparedLine,
   compareLines,
   type EndedInvoice,
   fitPlan,
   planCorrection,
+  supplementAfter,
   supplementLines,
 } from '../../../src/invoicing/correction-plan.js';
+import type { ComparedLine } from '../../../src/invoicing/line-identity.js';
 import { INVOICE_LINES_COUNT } from '../../../src/limits.js';
 
 const paid = (id: string, subtotal: number, credited = 0): EndedInvoice => ({
@@ -19,11 +20,12 @@ const paid = (id: string, subtotal: number, credited = 0): EndedInvoice => ({
   lines: null,
 });
 const line = (name: string, amount: number): ComparedLine => ({
-  kind: 'usage',
+  what: name,
+  across_plans: name,
+  hint: 'tokens',
   description: `${name} · 12 tokens`,
-  group: { model_id: name },
-  plan: { plan_id: 'pro', version: 1 },
   amount,
+  stripe: null,
 });
 
 const endedInvoice = fc.record({
@@ -132,5 +134,21 @@ describe('the lines of a difference', () => {
     expect(lines.length).toBeLessThanOrEqual(INVOICE_LINES_COUNT);
     expect(lines.reduce((sum, { amount_minor }) => sum + amount_minor, 0)).toBe(12_345);
     expect(lines.at(-1)!.description).toBe('Correction of what was billed before');
+  });
+
+  it('have come to what their own lines have come down by since', () => {
+    const [before, revision] = [
+      [line('a', 100), line('b', 50)],
+      [line('a', 130), line('b', 90), line('c', -20)],
+    ];
+    const lines = supplementLines(compareLines(before, revision), 50);
+    expect(lines.map(({ amount_minor }) => amount_minor)).toEqual([30, 40, -20]);
+    const now = (...later: ComparedLine[]) => [...supplementAfter(lines, [before, revision, later]).values()];
+    expect(now(...revision)).toEqual([30, 40, -20]);
+    expect(now(line('a', 130), line('b', 75), line('c', -5))).toEqual([30, 25, -5]);
+    // No more than there is of them, and no more than they were.
+    expect(now(line('a', 500), line('b', 0))).toEqual([30, 0, 0]);
+    // Made with other words: nothing is said.
+    expect(supplementAfter([{ description: 'Rest', amount_minor: 50 }], [before, revision, []]).size).toBe(0);
   });
 });

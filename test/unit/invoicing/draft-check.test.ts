@@ -15,6 +15,7 @@ const invoiceOf = (amounts: number[], currency = 'usd'): InvoiceToSubmit => ({
   currency,
   content_hash: 'hash',
   subtotal_minor: amounts.reduce((sum, amount) => sum + amount, 0),
+  exchange_rates: {},
   lines: amounts.map((amount, index) => ({ line_number: index + 1, description: 'Usage', amount_minor: amount })),
 });
 const seenOf = (invoice: InvoiceToSubmit) => ({

@@ -35,13 +35,23 @@ describe('lines for a difference on a subscription', () => {
   });
 
   it('tell lines that stand for the same apart by their order', () => {
-    const compared = { kind: 'usage', group: { model_id: 'm' }, plan: null, description: 'Usage', stripe: null };
+    const compared = { what: 'usage', across_plans: 'usage', hint: null, description: 'Usage', stripe: null };
     const [first, second, other] = nameLines([
       { ...compared, amount: 1 },
       { ...compared, amount: 2 },
-      { ...compared, kind: 'base_fee', amount: 3 },
+      { ...compared, what: 'base_fee', amount: 3 },
     ]);
-    expect(new Set([first!.name, second!.name, other!.name]).size).toBe(3);
+    expect([first!.name, second!.name, other!.name]).toEqual(['usage 1', 'usage 2', 'base_fee 1']);
+  });
+
+  it('name a line as what stands of it: that with its amount first', () => {
+    const compared = { what: 'usage', across_plans: 'usage', hint: null, description: 'Usage', stripe: null };
+    const standing = [line('usage 1', 3), line('usage 2', 5), line('usage 2', 2)];
+    const named = nameLines(
+      [1, 7, 9, 4].map((amount) => ({ ...compared, amount })),
+      standing,
+    );
+    expect(named.map(({ name }) => name)).toEqual(['usage 1', 'usage 2', 'usage 3', 'usage 4']);
   });
 
   it('sum to the revision minus what stands, within the limit, whatever changed', () => {

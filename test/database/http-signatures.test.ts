@@ -58,9 +58,9 @@ describe('usage of a source with a signing secret', () => {
     ).rows;
 
   /** The answer is 401, the audit log has one more row, and no event of the body is in the ledger. */
-  async function expectRefused(answering: Promise<Answer>, eventId: string): Promise<void> {
+  async function expectRefused(answer: () => Promise<Answer>, eventId: string): Promise<void> {
     const before = (await refusals()).length;
-    expectProblem(await answering, 401, 'invalid_signature');
+    expectProblem(await answer(), 401, 'invalid_signature');
     const after = await refusals();
     expect(after).toHaveLength(before + 1);
     expect(after.at(-1)).toMatchObject({ actor: `key:${key.split('_')[2]}`, subject: 'source:gateway' });
@@ -77,25 +77,25 @@ describe('usage of a source with a signing secret', () => {
     expect(stored.rows).toEqual([{ source_id: 'gateway' }]);
   });
 
-  it('is refused without a signature', () => expectRefused(send(bodyOf(usageEvent('bare')), {}), 'bare'));
+  it('is refused without a signature', () => expectRefused(() => send(bodyOf(usageEvent('bare')), {}), 'bare'));
 
   it.each(['webhook-id', 'webhook-timestamp', 'webhook-signature'])('is refused without %s', async (name) => {
     const body = bodyOf(usageEvent('partial'));
     const { [name]: _left, ...headers } = sign(body);
-    await expectRefused(send(body, headers), 'partial');
+    await expectRefused(() => send(body, headers), 'partial');
   });
 
   it('is refused when the body was changed after signing', async () => {
     const headers = sign(bodyOf(usageEvent('tampered')));
     const changed = bodyOf(usageEvent('tampered', { usage: { input_tokens: 1 } }));
-    await expectRefused(send(changed, headers), 'tampered');
+    await expectRefused(() => send(changed, headers), 'tampered');
   });
 
   it('is refused when a taken request is replayed with another body', async () => {
     const body = bodyOf(usageEvent('replayed-1'));
     const headers = sign(body);
     expect((await send(body, headers)).status).toBe(200);
-    await expectRefused(send(bodyOf(usageEvent('replayed-2')), headers), 'replayed-2');
+    await expectRefused(() => send(bodyOf(usageEvent('replayed-2')), headers), 'replayed-2');
   });
 
   it('adds nothing when a taken request is replayed as it was', async () => {
@@ -107,23 +107,23 @@ describe('usage of a source with a signing secret', () => {
 
   it('is refused when another id or time stands in the headers than was signed', async () => {
     const body = bodyOf(usageEvent('moved'));
-    await expectRefused(send(body, { ...sign(body), 'webhook-id': 'msg_other' }), 'moved');
+    await expectRefused(() => send(body, { ...sign(body), 'webhook-id': 'msg_other' }), 'moved');
     const timestamp = String(Math.floor(api.clock.now / 1_000) + 1);
-    await expectRefused(send(body, { ...sign(body), 'webhook-timestamp': timestamp }), 'moved');
+    await expectRefused(() => send(body, { ...sign(body), 'webhook-timestamp': timestamp }), 'moved');
   });
 
   it('is refused when it is stale or from the future', async () => {
     const body = bodyOf(usageEvent('stale'));
     const outside = (SIGNATURE_TOLERANCE_SECONDS + 1) * 1_000;
-    await expectRefused(send(body, sign(body, { atMs: api.clock.now - outside })), 'stale');
-    await expectRefused(send(body, sign(body, { atMs: api.clock.now + outside })), 'stale');
+    await expectRefused(() => send(body, sign(body, { atMs: api.clock.now - outside })), 'stale');
+    await expectRefused(() => send(body, sign(body, { atMs: api.clock.now + outside })), 'stale');
     const inside = sign(body, { atMs: api.clock.now - SIGNATURE_TOLERANCE_SECONDS * 1_000 });
     expect((await send(body, inside)).status).toBe(200);
   });
 
   it("is refused when it is signed by another source's secret", async () => {
     const body = bodyOf(usageEvent('foreign'));
-    await expectRefused(send(body, sign(body, { with: otherSecret })), 'foreign');
+    await expectRefused(() => send(body, sign(body, { with: otherSecret })), 'foreign');
   });
 
   it('is refused without an API key before the signature is looked at', async () => {

@@ -7,6 +7,7 @@ import { feeLine } from './compose-fees.js';
 import { reachOf } from './compose-held.js';
 import { type Draft, type DraftLine, foldLines } from './compose-lines.js';
 import { type Terms, termOf } from './compose-parts.js';
+import { smaller } from './compose-sums.js';
 import { chargeAllowanceDescription, overageDescription, quantityAllowanceDescription } from './fee-wording.js';
 
 /**
@@ -148,8 +149,4 @@ function cutLine(line: DraftLine, beyond: DraftLine, inside: bigint, currency: C
     { ...part(line, share), charge: covered, amount: inside },
     { ...part(beyond, rest), charge: subtract(line.charge, covered), amount: line.amount - inside, events: 0 },
   ];
-}
-
-function smaller(a: bigint, b: bigint): bigint {
-  return a < b ? a : b;
 }

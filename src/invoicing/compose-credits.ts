@@ -1,7 +1,7 @@
 import type { Adjustment, CreditUse } from '../contracts/balances.js';
 import type { AppliesTo } from '../contracts/plan-terms.js';
 import { CREDIT_LINES_COUNT } from '../limits.js';
-import { type Currency, formatMinor, fromMinor, roundToMinor } from '../money/currency.js';
+import { type Currency, formatMinor, fromMinor, parseMinor, roundToMinor } from '../money/currency.js';
 import { negate, parseDecimal } from '../money/fraction.js';
 import { allowanceKey, allowancesOf } from '../plans/plan-parts.js';
 import { feeLine } from './compose-fees.js';
@@ -9,6 +9,7 @@ import { reachOf } from './compose-held.js';
 import { type Draft, type DraftLine, foldLines, sumOfAmounts, termLine, totalOf } from './compose-lines.js';
 import { instant, type Terms, termOf } from './compose-parts.js';
 import { NOBODY, payPieces, sharePieces, type Takers, takes } from './compose-pieces.js';
+import { larger, smaller } from './compose-sums.js';
 import { creditDescription, grantedCreditsDescription } from './fee-wording.js';
 
 /** Step "adjustments": one-off amounts as finance decided them, after all that the plan says. */
@@ -107,7 +108,7 @@ function payWithGrants({ opening, currency, end_ms, parts }: Terms, payable: Pay
   const lines: DraftLine[] = [];
   const stripe = parts.at(-1)?.plan.lines.stripe?.credits ?? null;
   const uses = opening.credits.map((grant, place): CreditUse => {
-    const remaining = roundToMinor(parseDecimal(grant.remaining), currency);
+    const remaining = parseMinor(grant.remaining, currency);
     const { applies_to, match } = grant;
     const burned = burn(remaining, match === undefined ? { applies_to } : { applies_to, place }, payable);
     const left = remaining - burned;
@@ -138,12 +139,4 @@ function burn(available: bigint, { applies_to, place }: Purpose, payable: Payabl
   payable.usage -= usage;
   payable.fees -= fees;
   return usage + fees;
-}
-
-function smaller(a: bigint, b: bigint): bigint {
-  return a < b ? a : b;
-}
-
-function larger(a: bigint, b: bigint): bigint {
-  return a > b ? a : b;
 }

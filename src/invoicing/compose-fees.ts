@@ -1,7 +1,7 @@
 import type { AdvanceFee } from '../contracts/balances.js';
 import type { LineKind } from '../contracts/invoice.js';
 import { BASE_FEE_LINES_COUNT } from '../limits.js';
-import { formatMinor, fromMinor, roundToMinor } from '../money/currency.js';
+import { formatMinor, fromMinor, parseMinor, roundToMinor } from '../money/currency.js';
 import {
   add,
   compare,
@@ -56,7 +56,7 @@ export function chargeBaseFees(draft: Draft, terms: Terms): Draft {
     lines.push(feeLine('base_fee', baseFeeDescription(part, several), part, fee.exact, fee.minor));
   });
   const { advance } = terms.opening;
-  const paid = advance === null ? 0n : roundToMinor(parseDecimal(advance.amount), terms.currency);
+  const paid = advance === null ? 0n : parseMinor(advance.amount, terms.currency);
   const shown = advance !== null && paid === due ? [] : foldLines(lines, BASE_FEE_LINES_COUNT, foldedFeesDescription);
   if (paid !== 0n && paid !== due) {
     const back = fromMinor(paid, terms.currency);

@@ -58,3 +58,11 @@ export function unitOf(plan: Plan, meter: string): { name: string; per: number }
 export function addTo(sums: Map<string, Fraction>, key: string, value: Fraction): void {
   sums.set(key, add(sums.get(key) ?? ZERO, value));
 }
+
+export function smaller(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
+
+export function larger(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}

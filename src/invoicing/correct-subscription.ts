@@ -6,10 +6,12 @@ import { isRefused } from '../stripe/stripe-errors.js';
 import { readComparedLines } from './compared-lines.js';
 import { type CorrectionPlan, supplementHash } from './correction-plan.js';
 import {
+  type Composed,
   type Correction,
   claimCorrection,
   completeCorrection,
   expectCorrecting,
+  readComposed,
   readCorrection,
   settleCorrection,
   supersedeEarlier,
@@ -49,18 +51,12 @@ export async function correctOnSubscription(deps: SubmitDeps, ref: PlaceRef): Pr
 }
 
 /** The revision as composed, whatever of it has to be placed. */
-interface Target extends ItemOwner, Pick<InvoiceToSubmit, 'key' | 'currency'> {
-  content_hash: string;
-  total: number;
-}
+interface Target extends ItemOwner, Composed, Pick<InvoiceToSubmit, 'key' | 'currency'> {}
 
 async function readTarget(database: Queryable, ref: RevisionRef): Promise<Target> {
   const { key, currency, customer_id, start_date, starts_at } = await readInvoiceToSubmit(database, ref);
-  const { rows } = await database.query<{ content_hash: string; total: number }>(
-    'SELECT content_hash, subtotal_minor AS total FROM invoices WHERE period_id = $1 AND revision = $2',
-    [ref.period_id, ref.revision],
-  );
-  return { period_id: ref.period_id, key, currency, customer_id, start_date, starts_at, ...rows[0]! };
+  const composed = await readComposed(database, ref);
+  return { period_id: ref.period_id, key, currency, customer_id, start_date, starts_at, ...composed };
 }
 
 async function settle(deps: SubmitDeps, ref: PlaceRef, claim: Correction, target: Target): Promise<void> {

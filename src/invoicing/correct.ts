@@ -15,11 +15,13 @@ import {
   type WantedCorrection,
 } from './correction-plan.js';
 import {
+  type Composed,
   type Correction,
   claimCorrection,
   completeCorrection,
   type EarlierSubmission,
   expectCorrecting,
+  readComposed,
   readCorrection,
   readElected,
   settleCorrection,
@@ -68,18 +70,11 @@ export async function correctInvoice(deps: SubmitDeps, ref: SubmitRef): Promise<
 }
 
 /** The revision as composed, whatever of it has to be invoiced. */
-interface Target extends Pick<InvoiceToSubmit, 'key' | 'currency'> {
-  content_hash: string;
-  total: number;
-}
+interface Target extends Composed, Pick<InvoiceToSubmit, 'key' | 'currency'> {}
 
 async function readTarget(deps: SubmitDeps, ref: RevisionRef): Promise<Target> {
   const { key, currency } = await readInvoiceToSubmit(deps.pool, ref);
-  const { rows } = await deps.pool.query<{ content_hash: string; total: number }>(
-    'SELECT content_hash, subtotal_minor AS total FROM invoices WHERE period_id = $1 AND revision = $2',
-    [ref.period_id, ref.revision],
-  );
-  return { key, currency, ...rows[0]! };
+  return { key, currency, ...(await readComposed(deps.pool, ref)) };
 }
 
 async function settle(deps: SubmitDeps, ref: SubmitRef, claim: Correction, target: Target): Promise<Correction> {

@@ -3,6 +3,7 @@ import type { StripeReference } from '../contracts/plan-rule.js';
 import { INVOICE_LINES_COUNT, LINE_DESCRIPTION_CHARS } from '../limits.js';
 import type { CreditableLine, CreditedLine } from './credit-lines.js';
 import { type ComparedLine, pairLines } from './line-identity.js';
+import { cut } from './line-wording.js';
 
 /**
  * An invoice of an earlier revision that has come to its end at Stripe: paid, void or deleted; or stands there, because a part
@@ -142,7 +143,7 @@ export function supplementLines(differences: LineDifference[], amount: number): 
   const room = INVOICE_LINES_COUNT - 1;
   const lines = differences.slice(0, room).map(
     ({ description, before, after, stripe }): SupplementLine => ({
-      description: cut(`Correction · ${description}`),
+      description: cut(`Correction · ${description}`, LINE_DESCRIPTION_CHARS),
       amount_minor: after - before,
       ...referenceOf({ stripe: stripe ?? null }),
     }),
@@ -180,9 +181,4 @@ export function supplementHash(contentHash: string, lines: SupplementLine[]): st
 
 function sumOf(lines: SupplementLine[]): number {
   return lines.reduce((sum, { amount_minor }) => sum + amount_minor, 0);
-}
-
-function cut(text: string): string {
-  if (text.length <= LINE_DESCRIPTION_CHARS) return text;
-  return `${text.slice(0, LINE_DESCRIPTION_CHARS - 1).replace(/[\ud800-\udbff]$/, '')}…`;
 }

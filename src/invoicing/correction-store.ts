@@ -129,6 +129,20 @@ export async function supersedeEarlier(pool: Pool, ref: RevisionRef): Promise<Ea
   return rows;
 }
 
+/** What a revision was composed to, whatever of it has to be invoiced; `total` in minor units. */
+export interface Composed {
+  content_hash: string;
+  total: number;
+}
+
+export async function readComposed(database: Queryable, ref: RevisionRef): Promise<Composed> {
+  const { rows } = await database.query<Composed>(
+    'SELECT content_hash, subtotal_minor AS total FROM invoices WHERE period_id = $1 AND revision = $2',
+    [ref.period_id, ref.revision],
+  );
+  return rows[0]!;
+}
+
 /** All invoices that revisions up to this one have at Stripe, oldest first. */
 export async function readElected(database: Queryable, ref: RevisionRef): Promise<string[]> {
   const { rows } = await database.query<{ id: string }>(

@@ -21,8 +21,7 @@ import {
   setOf,
 } from '../ledger/seal.js';
 import { readTotals } from '../ledger/totals.js';
-import { type Currency, formatMinor, roundToMinor } from '../money/currency.js';
-import { parseDecimal } from '../money/fraction.js';
+import { type Currency, formatMinor, parseMinor } from '../money/currency.js';
 import type { Period } from '../periods/period.js';
 import { baseFeeOf } from '../plans/plan-parts.js';
 import type { PricingResult } from '../pricing/pricing-result.js';
@@ -264,9 +263,5 @@ function sumOverPlans(content: InvoiceContent): ComparedLine[] {
 
 /** `after` minus `before`, amounts in major units of the currency. */
 export function differenceOf(before: string, after: string, currency: Currency): string {
-  return formatMinor(minorOf(after, currency) - minorOf(before, currency), currency);
-}
-
-export function minorOf(amount: string, currency: Currency): bigint {
-  return roundToMinor(parseDecimal(amount), currency);
+  return formatMinor(parseMinor(after, currency) - parseMinor(before, currency), currency);
 }

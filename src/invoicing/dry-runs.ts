@@ -5,7 +5,7 @@ import { dateSchema, idSchema } from '../contracts/ids.js';
 import type { Queryable } from '../database/pool.js';
 import { CostplusError } from '../errors/error.js';
 import { DRY_RUN_CURSOR_CHARS, DRY_RUN_PAGE_EVENTS_COUNT, DRY_RUN_PERIOD_EVENTS_COUNT } from '../limits.js';
-import { type Currency, formatMinor } from '../money/currency.js';
+import { type Currency, formatMinor, parseMinor } from '../money/currency.js';
 import { PERIOD_COLUMNS, type Period } from '../periods/period.js';
 import { findPeriod } from '../periods/period-store.js';
 import { checkPlan } from '../plans/plan-rules.js';
@@ -13,7 +13,7 @@ import { newestPlanVersion, readPlan } from '../plans/plan-store.js';
 import { parseUsageEvent } from '../usage/parse-event.js';
 import { toUsageEvent } from '../usage/usage-event.js';
 import { type ChainLink, chainLinkSchema } from './chain-link.js';
-import { type ChainLinks, type DryRunDeps, type DryRunTerms, dryRunPeriod, minorOf, NO_LINKS } from './dry-run.js';
+import { type ChainLinks, type DryRunDeps, type DryRunTerms, dryRunPeriod, NO_LINKS } from './dry-run.js';
 
 /**
  * What invoices would be under other terms: of one period, or of the periods that start in a range, in pages. Of a range
@@ -204,7 +204,7 @@ export function totalsOf(periods: readonly DryRunPeriod[]): DryRunPage['totals']
   return currencies.map((currency) => {
     const own = periods.filter((period) => period.currency === currency);
     const sumOf = (side: 'before' | 'after') =>
-      own.reduce((sum, period) => sum + minorOf(period[side]?.total ?? '0', currency), 0n);
+      own.reduce((sum, period) => sum + parseMinor(period[side]?.total ?? '0', currency), 0n);
     const [before, after] = [sumOf('before'), sumOf('after')];
     return {
       currency,

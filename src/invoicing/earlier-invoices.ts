@@ -3,11 +3,11 @@ import { inTransaction, type Pool } from '../database/pool.js';
 import { STRIPE_SETTLE_TRIES_COUNT } from '../limits.js';
 import { stepKey } from '../stripe/idempotency-key.js';
 import { showPaymentStatus } from '../stripe/invoice-state.js';
-import { isMissing, isRefused } from '../stripe/stripe-errors.js';
+import { isRefused } from '../stripe/stripe-errors.js';
 import type { EndedInvoice } from './correction-plan.js';
 import type { CreditableLine } from './credit-lines.js';
 import { META_LINE } from './draft-check.js';
-import { call, readAll, type SubmitDeps, withAllLines } from './submit-attempt.js';
+import { call, readAll, retrieveInvoice, type SubmitDeps, withAllLines } from './submit-attempt.js';
 
 /** What stands in the way of a correction, for a person. */
 export class CannotCorrect extends Error {}
@@ -121,13 +121,8 @@ async function readCreditable(
   });
 }
 
-export async function readInvoice(deps: SubmitDeps, id: string): Promise<Stripe.Invoice | null> {
-  try {
-    return await call(deps, 'retrieve earlier invoice', (sdk) => sdk.invoices.retrieve(id));
-  } catch (error) {
-    if (isMissing(error)) return null;
-    throw error;
-  }
+export function readInvoice(deps: SubmitDeps, id: string): Promise<Stripe.Invoice | null> {
+  return retrieveInvoice(deps, 'retrieve earlier invoice', id);
 }
 
 export function listCreditNotes(deps: SubmitDeps, invoiceId: string): Promise<Stripe.CreditNote[]> {

@@ -1,5 +1,6 @@
 import type Stripe from 'stripe';
 import { CREDIT_NOTE_FIT_TRIES_COUNT } from '../limits.js';
+import { roundToInteger } from '../money/fraction.js';
 import { isRefused } from '../stripe/stripe-errors.js';
 import type { EndedInvoice, PlannedCredit, WantedCorrection } from './correction-plan.js';
 import { type CreditableLine, type CreditedLine, chooseLines, inParts, total } from './credit-lines.js';
@@ -73,10 +74,8 @@ function withoutContainedTax(lines: CreditableLine[], chosen: CreditedLine[]): C
 
 /** `whole * part / of`, rounded half away from zero; all of one sign or not. */
 function share(whole: number, part: number, of: number): number {
-  const product = BigInt(whole) * BigInt(part);
-  const [top, bottom] = [product < 0n ? -product : product, of < 0 ? -BigInt(of) : BigInt(of)];
-  const rounded = Number((2n * top + bottom) / (2n * bottom));
-  return product < 0n !== of < 0 ? -rounded : rounded;
+  const sign = of < 0 ? -1n : 1n;
+  return Number(roundToInteger({ n: sign * BigInt(whole) * BigInt(part), d: sign * BigInt(of) }));
 }
 
 /** What Stripe would make of a credit note now. */

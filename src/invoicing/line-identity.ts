@@ -2,8 +2,7 @@ import type { CreditUse } from '../contracts/balances.js';
 import { canonicalJson } from '../contracts/canonical-json.js';
 import type { InvoiceContent, InvoiceLine } from '../contracts/invoice.js';
 import type { StripeReference } from '../contracts/plan-rule.js';
-import { roundToMinor } from '../money/currency.js';
-import { parseDecimal } from '../money/fraction.js';
+import { parseMinor } from '../money/currency.js';
 import { counted, SEPARATOR } from './line-wording.js';
 
 /** A line as revisions are compared. */
@@ -37,7 +36,7 @@ export function identifyLines(content: Pick<InvoiceContent, 'lines' | 'balances'
       across_plans: canonicalJson({ kind, group, of: label }),
       hint: hintOf(line),
       description,
-      amount: Number(roundToMinor(parseDecimal(line.amount), content.currency)),
+      amount: Number(parseMinor(line.amount, content.currency)),
       stripe: line.stripe ?? null,
     };
   });

@@ -100,7 +100,7 @@ export function within(head: string, tail: string): string {
 }
 
 /** At most `length` UTF-16 units; never ends in half of a surrogate pair, which would have no RFC 8785 form. */
-function cut(text: string, length: number): string {
+export function cut(text: string, length: number): string {
   if (text.length <= length) return text;
   return `${text.slice(0, length - 1).replace(/[\ud800-\udbff]$/, '')}…`;
 }

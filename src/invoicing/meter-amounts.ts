@@ -6,8 +6,8 @@ import { readPricingInputs } from '../ledger/pricing-inputs.js';
 import { readHead, readResult } from '../ledger/pricing-runs.js';
 import { readSeal, readSealablePeriod } from '../ledger/seal.js';
 import { readTotals } from '../ledger/totals.js';
-import { type Currency, roundToMinor } from '../money/currency.js';
-import { add, type Fraction, fromExactText, fromInteger, parseDecimal, ZERO } from '../money/fraction.js';
+import { type Currency, parseMinor } from '../money/currency.js';
+import { add, type Fraction, fromExactText, fromInteger, ZERO } from '../money/fraction.js';
 import type { CostGroup, PricingInputs } from '../pricing/pricing-result.js';
 
 /** A plan that sends meter events. */
@@ -63,7 +63,7 @@ async function readCharge(
   const totals = await readTotals(database, periodId);
   if (totals === null) return new Map();
   if (totals.currency !== currency) return null;
-  return new Map([['{}', fromInteger(roundToMinor(parseDecimal(totals.charge), totals.currency))]]);
+  return new Map([['{}', fromInteger(parseMinor(totals.charge, totals.currency))]]);
 }
 
 /** The inputs behind a period's results: of its seal, or as they are now; null where those changed since the pricing. */

@@ -6,8 +6,7 @@ import { CostplusError } from '../errors/error.js';
 import { prepareRevision } from '../ledger/next-revision.js';
 import { type ChangedOpening, previewNextOpening } from '../ledger/opening-changes.js';
 import { END_OF_TRANSACTIONS, setOf } from '../ledger/seal.js';
-import { type Currency, formatMinor, roundToMinor } from '../money/currency.js';
-import { parseDecimal } from '../money/fraction.js';
+import { formatMinor, parseMinor } from '../money/currency.js';
 import { findPeriod } from '../periods/period-store.js';
 import { compareLines, type EndedInvoice, planCorrection } from './correction-plan.js';
 import { deriveInvoice } from './derive-invoice.js';
@@ -77,7 +76,7 @@ export async function previewRebill(
   const after = await deriveInvoice(deps, seal, { ...setOf(seal), pending: next.events });
   const { currency } = after.content;
   const before = await readBefore(pool, customerId, startDate, period.period_id);
-  const [was, is] = [minorOf(before?.total ?? '0', currency), Number(after.subtotal_minor)];
+  const [was, is] = [Number(parseMinor(before?.total ?? '0', currency)), Number(after.subtotal_minor)];
   const show = (minor: number) => formatMinor(BigInt(minor), currency);
   const found = await readStripe(pool, period.period_id);
   const plan = planCorrection(found.map(asEnded), is);
@@ -172,8 +171,4 @@ function asEnded(invoice: KnownInvoice): EndedInvoice {
   const { id, subtotal, credited } = invoice;
   const ended = actionOn(invoice) === 'keep' ? 'paid' : 'void';
   return { id, ended, subtotal, credited, creditable: subtotal - credited, lines: null };
-}
-
-function minorOf(amount: string, currency: Currency): number {
-  return Number(roundToMinor(parseDecimal(amount), currency));
 }

@@ -86,14 +86,20 @@ export async function findByKey(
   return all.filter((invoice) => invoice.metadata?.[META_INVOICE] === key);
 }
 
-/** An invoice with all its lines, or null where Stripe has none. An answer shows about 10 lines; the rest is paged. */
-export async function readWhole(deps: SubmitDeps, id: string): Promise<WholeInvoice | null> {
+/** An invoice as `name` asks for it, or null where Stripe has none. */
+export async function retrieveInvoice(deps: SubmitDeps, name: string, id: string): Promise<Stripe.Invoice | null> {
   try {
-    return await withAllLines(deps, await call(deps, 'retrieve invoice', (sdk) => sdk.invoices.retrieve(id)));
+    return await call(deps, name, (sdk) => sdk.invoices.retrieve(id));
   } catch (error) {
     if (isMissing(error)) return null;
     throw error;
   }
+}
+
+/** An invoice with all its lines, or null where Stripe has none. An answer shows about 10 lines; the rest is paged. */
+export async function readWhole(deps: SubmitDeps, id: string): Promise<WholeInvoice | null> {
+  const invoice = await retrieveInvoice(deps, 'retrieve invoice', id);
+  return invoice === null ? null : await withAllLines(deps, invoice);
 }
 
 /** The lines that an answer left out, added. */

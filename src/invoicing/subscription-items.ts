@@ -4,7 +4,7 @@ import { STRIPE_CLOCK_SKEW_SECONDS } from '../limits.js';
 import { isMissing, isRefused } from '../stripe/stripe-errors.js';
 import { META_GENERATION, META_HASH, META_INVOICE, META_LINE } from './draft-check.js';
 import type { InvoiceToSubmit } from './submission-store.js';
-import { call, readAll, type SubmitDeps } from './submit-attempt.js';
+import { call, readAll, retrieveInvoice, type SubmitDeps } from './submit-attempt.js';
 import type { Generation } from './subscription-store.js';
 
 /** A line of ours as Stripe has it: an invoice item. Amounts in minor units. */
@@ -142,13 +142,8 @@ export async function deleteItem(deps: SubmitDeps, id: string): Promise<boolean>
 }
 
 /** A subscription's invoice, or null where Stripe has none. */
-export async function readSubscriptionInvoice(deps: SubmitDeps, id: string): Promise<Stripe.Invoice | null> {
-  try {
-    return await call(deps, 'retrieve subscription invoice', (sdk) => sdk.invoices.retrieve(id));
-  } catch (error) {
-    if (isMissing(error)) return null;
-    throw error;
-  }
+export function readSubscriptionInvoice(deps: SubmitDeps, id: string): Promise<Stripe.Invoice | null> {
+  return retrieveInvoice(deps, 'retrieve subscription invoice', id);
 }
 
 /** Lines by what can become of them: `removable` wait or stand on a draft, `standing` are billed, `void` ask for nothing. */

@@ -1,4 +1,4 @@
-import { type Fraction, powerOfTen, roundToInteger } from './fraction.js';
+import { type Fraction, parseDecimal, powerOfTen, roundToInteger } from './fraction.js';
 
 /** Stripe's zero-decimal currencies (https://docs.stripe.com/currencies#zero-decimal). */
 const ZERO_DECIMAL = new Set('bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf'.split(' '));
@@ -32,6 +32,11 @@ export function roundToMinor(amount: Fraction, currency: Currency): bigint {
   const step = billableStepMinor(currency);
   const inSteps = { n: amount.n * powerOfTen(minorDigits(currency)), d: amount.d * step };
   return roundToInteger(inSteps) * step;
+}
+
+/** A decimal text in minor units, rounded as `roundToMinor` does. Throws `RangeError` for what is no decimal. */
+export function parseMinor(amount: string, currency: Currency): bigint {
+  return roundToMinor(parseDecimal(amount), currency);
 }
 
 /** Minor units as a fraction in major units. */
